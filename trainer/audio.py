@@ -1,0 +1,106 @@
+"""Audio as the models hear it: mono, 16 kHz, float32 in [-1, 1]. Pure functions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+
+SAMPLE_RATE_HZ = 16_000
+Audio = np.ndarray  # float32, shape (samples,), nominally within [-1, 1]
+
+
+class AudioError(Exception):
+    """A file that cannot be used; the message is one line that says why."""
+
+
+def resample(samples: np.ndarray, rate_hz: float, quality: str = "HQ") -> Audio:
+    """Resample (samples,) or (samples, channels) at `rate_hz` to 16 kHz."""
+    if rate_hz == SAMPLE_RATE_HZ:
+        return np.asarray(samples, np.float32)
+    return soxr.resample(np.asarray(samples, np.float32), rate_hz, SAMPLE_RATE_HZ, quality=quality)
+
+
+def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
+    """Decode a file of any length in blocks, mixed to mono and resampled: memory stays flat.
+
+    Raises AudioError when the file is missing, empty or not decodable.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
+            frames = int(seconds * file.samplerate)
+            seen = 0
+            for block in file.blocks(frames, dtype="float32", always_2d=True):
+                seen += len(block)
+                mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32))
+                yield stream.resample_chunk(mono, last=len(block) < frames)
+            if seen and seen % frames == 0:
+                yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError(f"cannot be decoded ({_reason(error)})") from error
+    if not seen:
+        raise AudioError("holds no audio")
+
+
+def read(path: Path) -> Audio:
+    """Decode a whole file to mono 16 kHz. Raises AudioError."""
+    return np.concatenate(list(read_blocks(path)))
+
+
+def write_wav(path: Path, samples: Audio) -> None:
+    """Write 16-bit PCM WAV at 16 kHz."""
+    soundfile.write(path, to_int16(samples), SAMPLE_RATE_HZ, subtype="PCM_16")
+
+
+def to_int16(samples: Audio) -> np.ndarray:
+    """Scale by 32768 and clip, as the front-end of the clients does."""
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def to_float(samples: np.ndarray) -> Audio:
+    """int16 -> float32 in [-1, 1)."""
+    return samples.astype(np.float32) * np.float32(1 / 32768)
+
+
+def rms(samples: Audio) -> float:
+    """Root mean square; 0.0 for no samples."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
+
+
+def speech_bounds(samples: Audio, floor_factor: float = 3.0, peak_share: float = 0.08) -> tuple[int, int] | None:
+    """First and last sample of what stands out of the background, by short-time energy; None if nothing does.
+
+    A frame of 20 ms counts as speech above `floor_factor` times the quietest tenth and above `peak_share` of the
+    loudest frames. Bursts that are short and far from the main part (a click, a key) are left out.
+    """
+    hop = SAMPLE_RATE_HZ // 100
+    if len(samples) < 4 * hop:
+        return None
+    frames = np.lib.stride_tricks.sliding_window_view(samples, 2 * hop)[::hop]
+    energy = np.sqrt(np.mean(np.square(frames), axis=1))
+    peak = np.percentile(energy, 99)
+    if peak < 1e-4:
+        return None
+    # where speech fills the clip there is no floor to measure: never ask for more than a quarter of the peak
+    floor = min(np.percentile(energy, 10) * floor_factor, peak / 4)
+    loud = energy > max(floor, peak * peak_share)
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.view(np.int8), [0]])))
+    starts, ends = edges[::2], edges[1::2]
+    weight = [energy[a:b].sum() for a, b in zip(starts, ends, strict=True)]
+    main = int(np.argmax(weight))
+    first, last = starts[main], ends[main]
+    for i in range(main - 1, -1, -1):  # join neighbours closer than 0.3 s that are more than a click
+        if first - ends[i] < 30 and (ends[i] - starts[i] >= 3):
+            first = starts[i]
+    for i in range(main + 1, len(starts)):
+        if starts[i] - last < 30 and (ends[i] - starts[i] >= 3):
+            last = ends[i]
+    return int(first * hop), int(min((last + 1) * hop, len(samples)))
+
+
+def _reason(error: Exception) -> str:
+    return str(error).strip().rstrip(".").split(": ")[-1] or type(error).__name__

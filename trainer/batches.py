@@ -1,0 +1,78 @@
+"""Batches for streaming models: batch i is a function of (seed, i), so training can go on from any step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.clips import Frames
+
+
+@dataclass(frozen=True)
+class Source:
+    """Clips of one kind: their share of a batch, their label and weight, and which of their frames may end a window."""
+
+    name: str
+    frames: Frames
+    clips: np.ndarray  # numbers of the clips that may be drawn (a split)
+    share: float
+    label: float
+    weight: float = 1.0
+    # positives: a window ends between these frames after the mark; negatives: anywhere
+    after_mark: tuple[int, int] | None = None
+
+    def draw(self, rng: np.random.Generator, count: int, window: int) -> np.ndarray:
+        """Numbers of the last frame + 1, in the store, of `count` windows."""
+        index = self.frames.index[self.clips[rng.integers(len(self.clips), size=count)]]
+        if self.after_mark is not None:
+            low, high = self.after_mark
+            ends = index["mark"] + rng.integers(low, high + 1, size=count)
+        else:
+            ends = rng.integers(np.minimum(window, index["length"]), index["length"] + 1)
+        return index["start"] + np.clip(ends, np.minimum(window, index["length"]), index["length"])
+
+
+@dataclass(frozen=True)
+class Hard:
+    """Windows that the model of some moments ago took for the phrase: ends in the store of one source, by score."""
+
+    source: int
+    ends: np.ndarray
+
+
+def draw_batch(
+    sources: Sequence[Source], hard: Sequence[Hard], hard_share: float, size: int, window: int, seed: int, step: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(features uint8 (size, window, 40), labels (size, 1), weights (size, 1)) of one step."""
+    rng = np.random.default_rng([seed, step])
+    shares = np.array([s.share for s in sources])
+    kinds = np.sort(rng.choice(len(sources), size, p=shares / shares.sum()))
+    x = np.empty((size, window, sources[0].frames.width), np.uint8)
+    labels, weights = np.empty((size, 1), np.float32), np.empty((size, 1), np.float32)
+    mined = {h.source: h.ends for h in hard if len(h.ends)}
+    for kind, source in enumerate(sources):
+        rows = np.flatnonzero(kinds == kind)
+        if not len(rows):
+            continue
+        ends = source.draw(rng, len(rows), window)
+        if kind in mined:
+            take = rng.random(len(rows)) < hard_share
+            ends[take] = mined[kind][rng.integers(len(mined[kind]), size=int(take.sum()))]
+        starts = ends - window
+        for row, start in zip(rows, starts, strict=True):
+            x[row] = source.frames.data[start : start + window]
+        labels[rows], weights[rows] = source.label, source.weight
+    mask(x, rng)
+    return x, labels, weights
+
+
+def mask(x: np.ndarray, rng: np.random.Generator, time_frames: int = 12, channels: int = 5) -> None:
+    """SpecAugment (Park et al. 2019) in place: in half of the rows one stretch of time and one band are zeroed."""
+    count, window, width = x.shape
+    for row in np.flatnonzero(rng.random(count) < 0.5):
+        length, band = rng.integers(0, time_frames + 1), rng.integers(0, channels + 1)
+        at, low = rng.integers(0, window - length), rng.integers(0, width - band)
+        x[row, at : at + length] = 0
+        x[row, :, low : low + band] = 0

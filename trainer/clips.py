@@ -1,0 +1,128 @@
+"""Stores of clips on disk: one raw file, memory-mapped, and an index. Built in chunks by many workers, so that a cut-off
+build goes on where it was, and never held in memory whole.
+
+`Clips` holds audio (int16 samples), `Frames` features (uint8 rows of 40 channels).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.audio import SAMPLE_RATE_HZ, Audio, to_float, to_int16
+from trainer.features import CHANNELS
+from trainer.workers import Workers
+
+INDEX = np.dtype([("start", np.int64), ("length", np.int64), ("group", np.int32), ("mark", np.int64)])
+Row = tuple[np.ndarray, int, int]  # data, group, mark
+
+
+class _Store:
+    """Read-only view. `index`: start and length of each clip in rows of the raw file; `group` tells apart what must not
+    meet on both sides of a split (a voice, a recording); `mark` is the end of the phrase, or -1."""
+
+    dtype: type = np.uint8
+    width = 1
+
+    def __init__(self, folder: Path) -> None:
+        self.index: np.ndarray = np.load(folder / "index.npy")
+        path = folder / "data.raw"
+        rows = path.stat().st_size // (np.dtype(self.dtype).itemsize * self.width)
+        shape = (rows, self.width) if self.width > 1 else (rows,)
+        self.data: np.ndarray = np.memmap(path, self.dtype, "r", shape=shape) if rows else np.zeros(shape, self.dtype)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def raw(self, i: int) -> np.ndarray:
+        """Rows of clip i as stored."""
+        start, length = int(self.index["start"][i]), int(self.index["length"][i])
+        return self.data[start : start + length]
+
+
+class Clips(_Store):
+    """Audio at 16 kHz; `clips[i]` is float32 in [-1, 1)."""
+
+    dtype = np.int16
+
+    def __getitem__(self, i: int) -> Audio:
+        return to_float(self.raw(i))
+
+    def piece(self, i: int, offset: int, length: int) -> Audio:
+        """`length` samples of clip i from `offset`, going round its end."""
+        raw = self.raw(i)
+        if offset + length <= len(raw):
+            return to_float(raw[offset : offset + length])
+        return to_float(raw[(offset + np.arange(length)) % len(raw)])
+
+    @property
+    def seconds(self) -> float:
+        """Total length."""
+        return float(self.index["length"].sum()) / SAMPLE_RATE_HZ
+
+
+class Frames(_Store):
+    """Features as uint8 steps (features.quantize), rows of 40 channels, 10 ms each."""
+
+    dtype = np.uint8
+    width = CHANNELS
+
+    @property
+    def hours(self) -> float:
+        """Total length."""
+        return float(self.index["length"].sum()) / 360_000
+
+
+def audio_row(samples: Audio, group: int = 0, mark: int = -1) -> Row:
+    """A row for a `Clips` store."""
+    return to_int16(samples), group, mark
+
+
+def build(
+    folder: Path, make: Callable[[Any, int], Iterable[Row]], plan: Any, chunks: int, label: str, workers: Workers
+) -> None:
+    """Fill `folder` with a store from `make(plan, chunk)` for each chunk, in parallel; finished chunks are kept.
+
+    `make` must be a top-level function that depends on its arguments alone: the store is then the same whatever the
+    number of workers and however often it was cut off.
+    """
+    parts = folder / "chunks"
+    parts.mkdir(parents=True, exist_ok=True)
+    missing = [c for c in range(chunks) if not (parts / f"{c:06d}.npy").exists()]
+    workers.run(partial(_write_chunk, parts, make, plan), missing, f"{label}", done=chunks - len(missing), total=chunks)
+    _join(parts, folder, chunks)
+
+
+def _write_chunk(parts: Path, make: Callable[[Any, int], Iterable[Row]], plan: Any, chunk: int) -> None:
+    table, start = [], 0
+    with (parts / f"{chunk:06d}.raw").open("wb") as out:
+        for data, group, mark in make(plan, chunk):
+            np.ascontiguousarray(data).tofile(out)
+            table.append((start, len(data), group, mark))
+            start += len(data)
+    unfinished = parts / f"{chunk:06d}.tmp"
+    with unfinished.open("wb") as out:
+        np.save(out, np.array(table, INDEX))
+    unfinished.replace(parts / f"{chunk:06d}.npy")
+
+
+def _join(parts: Path, folder: Path, chunks: int) -> None:
+    """Chunks in order -> data.raw and index.npy; each chunk is removed once it is in."""
+    tables, start = [], 0
+    with (folder / "data.raw").open("wb") as out:
+        for chunk in range(chunks):
+            table = np.load(parts / f"{chunk:06d}.npy")
+            table["start"] += start
+            tables.append(table)
+            with (parts / f"{chunk:06d}.raw").open("rb") as part:
+                while block := part.read(1 << 24):
+                    out.write(block)
+            start += int(table["length"].sum())
+    np.save(folder / "index.npy", np.concatenate(tables) if tables else np.zeros(0, INDEX))
+    for path in parts.iterdir():
+        path.unlink()
+    parts.rmdir()

@@ -1,0 +1,75 @@
+"""Figures of detection: intervals, sliding windows, false accepts per hour, the DET curve. Pure functions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CUTOFFS = np.round(np.arange(0, 256) / 256, 6)  # what a uint8 output can be compared with
+
+
+def wilson(hits: int, total: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson score interval of a share; (0, 1) for no trials."""
+    if total == 0:
+        return 0.0, 1.0
+    z = stats.norm.ppf(0.5 + level / 2)
+    centre = (hits + z * z / 2) / (total + z * z)
+    half = z / (total + z * z) * np.sqrt(hits * (total - hits) / total + z * z / 4)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
+
+
+def poisson_rate(events: int, hours: float, level: float = 0.95) -> tuple[float, float]:
+    """Exact (Garwood) interval of a rate per hour."""
+    low = stats.chi2.ppf((1 - level) / 2, 2 * events) / 2 if events else 0.0
+    high = stats.chi2.ppf(0.5 + level / 2, 2 * events + 2) / 2
+    return float(low / hours), float(high / hours)
+
+
+def sliding_mean(probabilities: np.ndarray, window: int) -> np.ndarray:
+    """Mean of the last `window` values at each position, 0 until there are as many, as in the clients. (..., n)."""
+    total = np.cumsum(probabilities, axis=-1, dtype=np.float64)
+    means = np.zeros_like(total)
+    if probabilities.shape[-1] >= window:
+        means[..., window - 1] = total[..., window - 1] / window
+        means[..., window:] = (total[..., window:] - total[..., :-window]) / window
+    return means
+
+
+def detections(means: np.ndarray, cutoff: float, pause: int) -> np.ndarray:
+    """Positions where a client wakes: mean > cutoff, then `pause` steps of rest."""
+    above = np.flatnonzero(means > cutoff)
+    found, after = [], -1
+    for position in above:
+        if position >= after:
+            found.append(position)
+            after = position + pause
+    return np.array(found, int)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What each cutoff gives: misses and false accepts, on one set of phrases and some hours of other audio."""
+
+    cutoffs: np.ndarray
+    recall: np.ndarray
+    false_accepts_per_hour: np.ndarray
+    positives: int
+    hours: float
+
+    def at_limit(self, limit_per_hour: float) -> tuple[float, float]:
+        """(cutoff, recall): the lowest cutoff with at most `limit_per_hour` false accepts and all above it too."""
+        within = self.false_accepts_per_hour <= limit_per_hour
+        good = np.flatnonzero(np.logical_and.accumulate(within[::-1])[::-1])
+        if not len(good):
+            return float(self.cutoffs[-1]), float(self.recall[-1])
+        return float(self.cutoffs[good[0]]), float(self.recall[good[0]])
+
+
+def curve(peaks: np.ndarray, ambient: list[np.ndarray], hours: float, pause: int) -> Curve:
+    """DET curve from the highest mean of each phrase clip and the means along each ambient stream."""
+    sorted_peaks = np.sort(peaks)
+    recall = 1 - np.searchsorted(sorted_peaks, CUTOFFS, side="right") / max(len(peaks), 1)
+    false = np.array([sum(len(detections(m, c, pause)) for m in ambient) for c in CUTOFFS], float)
+    return Curve(CUTOFFS, recall, false / hours, len(peaks), hours)

@@ -1,0 +1,74 @@
+"""Who speaks: one drawn voice is an engine, a voice of it, and a manner (tempo, pitch, size of the head)."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.audio import Audio
+from trainer.wakeword.engines import espeak, flite
+from trainer.wakeword.engines.espeak import EngineError
+
+IN_PROCESS = ("espeak", "flite")
+# flite's three voices come from people, espeak-ng's hundreds from a formula; both are needed, and English has both
+FLITE_SHARE = 0.4
+
+__all__ = ["IN_PROCESS", "EngineError", "Voice", "draw_voice", "usable_engines"]
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A drawn voice; `speak` is a pure function of it and the text."""
+
+    engine: str
+    name: str
+    tempo: float  # 1 is the engine's ordinary tempo
+    pitch: float  # 0 ... 1 of the engine's range
+    pitch_range: float  # 0 ... 1
+    timbre: float  # factor on all formants
+
+    @property
+    def group(self) -> int:
+        """Number of the speaker, for splits that keep a speaker on one side."""
+        return zlib.crc32(f"{self.engine}/{self.name}".encode()) & 0x7FFFFFFF
+
+    def speak(self, text: str) -> Audio:
+        """Say `text` at 16 kHz. Raises EngineError."""
+        if self.engine == "flite" and "[[" not in text:
+            pitch_hz = 80 + 140 * self.pitch
+            return flite.speak(text, self.name, 1 / self.tempo, pitch_hz, self.timbre)
+        name = self.name if self.engine == "espeak" else "en-us+m3"
+        rate, timbre = int(165 * self.tempo), self.timbre
+        return espeak.speak(text, name, rate, int(99 * self.pitch), int(99 * self.pitch_range), timbre)
+
+
+def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
+    """The in-process engines for `language`; `wanted` is "auto" or a comma-separated list. Raises EngineError."""
+    able = ("espeak", "flite") if language.split("-")[0] == "en" else ("espeak",)
+    if wanted == "auto":
+        return able
+    names = tuple(name.strip() for name in wanted.split(",") if name.strip() not in ("", "piper"))
+    for name in names:
+        if name not in IN_PROCESS:
+            raise EngineError(f"no engine '{name}'; there are espeak, flite (English) and piper")
+        if name not in able:
+            raise EngineError(f"engine '{name}' does not speak '{language}'; use --engine=espeak")
+    return names
+
+
+def draw_voice(rng: np.random.Generator, language: str, engines: tuple[str, ...]) -> Voice:
+    """A random voice: engines by share, then accents, variants and manner evenly (no product order)."""
+    manner = {
+        "tempo": float(np.exp(rng.normal(0.0, 0.2)).clip(0.6, 1.7)),
+        "pitch": float(rng.uniform(0.05, 0.95)),
+        "pitch_range": float(rng.uniform(0.2, 0.95)),
+        "timbre": float(np.exp(rng.uniform(np.log(0.84), np.log(1.24)))),
+    }
+    if "flite" in engines and ("espeak" not in engines or rng.random() < FLITE_SHARE):
+        return Voice("flite", str(rng.choice(flite.VOICES, p=(0.3, 0.3, 0.3, 0.1))), **manner)
+    accents = espeak.accents(language)
+    # the first accents are the most spoken
+    accent = accents[min(int(rng.exponential(len(accents) / 3)), len(accents) - 1)]
+    return Voice("espeak", f"{accent}+{rng.choice(espeak.variants())}", **manner)

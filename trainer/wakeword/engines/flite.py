@@ -1,0 +1,61 @@
+"""Flite in this process, by its C library (2.2): three statistical voices made from people's recordings, and kal. English."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+
+import numpy as np
+
+from trainer.audio import Audio, resample
+from trainer.wakeword.engines.espeak import EngineError
+
+VOICES = ("rms", "slt", "awb", "kal16")
+
+
+class _Wave(ctypes.Structure):
+    _fields_ = [("type", ctypes.c_char_p), ("sample_rate", ctypes.c_int), ("num_samples", ctypes.c_int),
+                ("num_channels", ctypes.c_int), ("samples", ctypes.POINTER(ctypes.c_short))]
+
+
+class _Voice(ctypes.Structure):
+    _fields_ = [("name", ctypes.c_char_p), ("features", ctypes.c_void_p)]
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    try:
+        library = ctypes.CDLL("libflite.so.1", ctypes.RTLD_GLOBAL)
+        for name in ("libflite_usenglish.so.1", "libflite_cmulex.so.1"):
+            ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
+    except OSError as error:
+        raise EngineError("flite is not installed: the image brings it (Debian: apt-get install flite)") from error
+    library.flite_init()
+    library.flite_text_to_wave.restype = ctypes.POINTER(_Wave)
+    library.flite_text_to_wave.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+    library.flite_feat_set_float.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_float]
+    library.delete_wave.argtypes = [ctypes.POINTER(_Wave)]
+    return library
+
+
+@cache
+def _voice(name: str) -> ctypes._Pointer:
+    _library()
+    voice = ctypes.CDLL(f"libflite_cmu_us_{name}.so.1", ctypes.RTLD_GLOBAL)
+    register = getattr(voice, f"register_cmu_us_{name}")
+    register.restype = ctypes.POINTER(_Voice)
+    return register(None)
+
+
+def speak(text: str, voice: str, stretch: float, pitch_hz: float, timbre: float) -> Audio:
+    """Say English text. `stretch` > 1 is slower; `timbre` > 1 raises all formants at the same tempo."""
+    library, handle = _library(), _voice(voice)
+    library.flite_feat_set_float(handle.contents.features, b"duration_stretch", stretch * timbre)
+    library.flite_feat_set_float(handle.contents.features, b"int_f0_target_mean", pitch_hz / timbre)
+    wave = library.flite_text_to_wave(text.encode(), handle)
+    if not wave:
+        raise EngineError(f"flite cannot say '{text}'")
+    count, rate_hz = wave.contents.num_samples, wave.contents.sample_rate
+    samples = np.ctypeslib.as_array(wave.contents.samples, (max(count, 1),))[:count].astype(np.float32) / 32768
+    library.delete_wave(wave)
+    return resample(samples, rate_hz * timbre, "MQ") if count else samples

@@ -1,0 +1,172 @@
+"""From clips to features: where a clip stands in what the device hears, then rooms, noise and the micro front-end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from trainer import audio
+from trainer.audio import SAMPLE_RATE_HZ, Audio
+from trainer.augment import Augmenter, Chain
+from trainer.clips import Clips, Row
+from trainer.features import STEP_SAMPLES, WINDOW_SAMPLES, features
+
+CHUNK = 64
+PHRASE_SAMPLES = int(3.2 * SAMPLE_RATE_HZ)  # the noise estimate settles in the second before the model's window
+NEGATIVE_SAMPLES = int(6.4 * SAMPLE_RATE_HZ)
+AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
+
+
+@dataclass(frozen=True)
+class FeaturePlan:
+    """`count` augmented clips of one kind, made from `clips`.
+
+    kind "phrase": one clip, its end before the end of 3.2 s, with silence, noise or speech around it.
+    kind "speech": clips one after another for 6.4 s. kind "broken": recordings of the phrase cut, reversed and
+    shuffled (their voices and microphones without the phrase). kind "noise": noise alone, silence, single sounds.
+    """
+
+    kind: str
+    clips: str
+    speech: str
+    rooms: str
+    noises: str
+    count: int
+    seed: int
+    chain: Chain = Chain()
+    varied: bool = False  # recordings: also change tempo and size of head, as synthesis does by itself
+
+
+@cache
+def _open(folder: str) -> Clips:
+    return Clips(Path(folder))
+
+
+@cache
+def _augmenter(chain: Chain, rooms: str, noises: str, total: int) -> Augmenter:
+    return Augmenter(chain, _open(rooms), _open(noises), total)
+
+
+def feature_chunk(plan: FeaturePlan, chunk: int) -> Iterator[Row]:
+    """One chunk of a FeaturePlan: (uint8 frames, group, mark as frame or -1)."""
+    kinds = {"phrase": 0, "speech": 1, "broken": 2, "noise": 3}
+    for number in range(chunk * CHUNK, min((chunk + 1) * CHUNK, plan.count)):
+        rng = np.random.default_rng([plan.seed, 20 + kinds[plan.kind], number])
+        yield _MAKERS[plan.kind](plan, number, rng)
+
+
+def mark_frame(sample: int) -> int:
+    """The first frame whose window ends at or after `sample`."""
+    return max(0, -(-(sample - WINDOW_SAMPLES) // STEP_SAMPLES)) + 1
+
+
+def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
+    clips = _open(plan.clips)
+    i = number % len(clips)
+    said = vary(clips[i], rng) if plan.varied else clips[i]
+    end = PHRASE_SAMPLES - int(rng.uniform(0.34, 0.7) * SAMPLE_RATE_HZ)
+    start = end - len(said)
+    scene = np.zeros(PHRASE_SAMPLES, np.float32)
+    scene[max(0, start) : end] = said[max(0, -start) :]
+    draw, speech = rng.random(), _open(plan.speech)
+    if draw < 0.3 and len(speech):  # somebody spoke before
+        before = _like(speech[int(rng.integers(len(speech)))], said, rng)
+        stop = start - int(rng.uniform(0.05, 0.6) * SAMPLE_RATE_HZ)
+        if stop > 0:
+            part = before[-stop:]
+            scene[stop - len(part) : stop] += part
+    if rng.random() < 0.25 and len(speech):  # ... or goes on with a command
+        after = _like(speech[int(rng.integers(len(speech)))], said, rng)
+        begin = end + int(rng.uniform(0.08, 0.3) * SAMPLE_RATE_HZ)
+        part = after[: PHRASE_SAMPLES - begin]
+        scene[begin : begin + len(part)] += part
+    changed = _augmenter(plan.chain, plan.rooms, plan.noises, PHRASE_SAMPLES)(scene, 0, rng)
+    if rng.random() < 0.25:  # clients that gate their microphone give digital silence before
+        changed[: max(0, start - int(rng.uniform(0, 0.4) * SAMPLE_RATE_HZ))] = 0
+    return features(changed), int(clips.index["group"][i]), mark_frame(end)
+
+
+def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
+    clips = _open(plan.clips)
+    scene, at = np.zeros(NEGATIVE_SAMPLES, np.float32), 0
+    order = np.random.default_rng([plan.seed, 29]).permutation(len(clips))
+    group, step = -1, 0
+    # walk the clips so that each is used before any comes again
+    first = number * max(1, len(clips) // plan.count) if plan.count <= len(clips) else number
+    while at < NEGATIVE_SAMPLES:
+        i = int(order[(first + step) % len(clips)])
+        group = int(clips.index["group"][i]) if group < 0 else group
+        said = clips[i]
+        if plan.varied:
+            said = vary(said, rng)
+        said = said * np.float32(10 ** (rng.uniform(-6, 6) / 20))
+        part = said[: NEGATIVE_SAMPLES - at]
+        scene[at : at + len(part)] = part
+        at += len(part) + int(rng.exponential(0.25) * SAMPLE_RATE_HZ)
+        step += 1
+    return features(_augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)), group, -1
+
+
+def _broken(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
+    clips = _open(plan.clips)
+    scene, at = np.zeros(NEGATIVE_SAMPLES, np.float32), 0
+    group = -1
+    while at < NEGATIVE_SAMPLES:
+        i = int(rng.integers(len(clips)))
+        group = int(clips.index["group"][i]) if group < 0 else group
+        said = break_phrase(vary(clips[i], rng), rng)
+        part = said[: NEGATIVE_SAMPLES - at]
+        scene[at : at + len(part)] = part
+        at += len(part) + int(rng.uniform(0.02, 0.9) * SAMPLE_RATE_HZ)
+    return features(_augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)), group, -1
+
+
+def _noise(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
+    clips = _open(plan.clips)
+    scene = np.zeros(NEGATIVE_SAMPLES, np.float32)
+    if rng.random() < 0.9:
+        i = int(rng.integers(len(clips)))
+        scene = clips.piece(i, int(rng.integers(clips.index["length"][i])), NEGATIVE_SAMPLES)
+    if rng.random() < 0.3:  # single sounds: silence around them
+        scene *= (np.repeat(rng.random(32), NEGATIVE_SAMPLES // 32 + 1)[:NEGATIVE_SAMPLES] < 0.3).astype(np.float32)
+    changed = _augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)
+    if rng.random() < 0.05:
+        changed *= 0
+    return features(changed), number, -1
+
+
+_MAKERS = {"phrase": _phrase, "speech": _speech, "broken": _broken, "noise": _noise}
+
+
+def vary(samples: Audio, rng: np.random.Generator) -> Audio:
+    """Another head and another hurry: resampled by up to 15 %, sometimes its pitch and formants shifted back and forth."""
+    factor = float(np.exp(rng.uniform(-0.15, 0.15)))
+    return audio.resample(samples, SAMPLE_RATE_HZ * factor, "QQ")
+
+
+def break_phrase(samples: Audio, rng: np.random.Generator) -> Audio:
+    """A recording of the phrase with the phrase taken out: a part of it, reversed, or its pieces in another order."""
+    kind, total = rng.integers(5), len(samples)
+    if kind == 0:
+        return samples[: int(total * rng.uniform(0.3, 0.62))]
+    if kind == 1:
+        return samples[int(total * rng.uniform(0.42, 0.7)) :]
+    if kind == 2:
+        return samples[::-1].copy()
+    cuts = np.sort(rng.uniform(0.2, 0.8, 1 if kind == 3 else 2)) * total
+    pieces = np.split(samples, cuts.astype(int))
+    fade = np.linspace(0, 1, 80, dtype=np.float32)
+    for piece in pieces:
+        if len(piece) > 160:
+            piece[:80] = piece[:80] * fade
+            piece[-80:] = piece[-80:] * fade[::-1]
+    return np.concatenate(pieces[::-1])
+
+
+def _like(samples: Audio, model: Audio, rng: np.random.Generator) -> Audio:
+    """At the loudness of `model`, give or take."""
+    return samples * np.float32(audio.rms(model) / (audio.rms(samples) + 1e-6) * 10 ** (rng.uniform(-8, 3) / 20))

@@ -1,0 +1,83 @@
+"""Clips by the image's own engines: the phrase, what is near it, other speech; and generated sounds and rooms.
+
+Every clip is a function of (seed, its number): the voice is drawn anew for each, so twenty thousand clips use all voices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer import sounds
+from trainer.audio import SAMPLE_RATE_HZ, Audio, speech_bounds
+from trainer.clips import Row, audio_row
+from trainer.wakeword import phrases
+from trainer.wakeword.engines import EngineError, draw_voice
+
+CHUNK = 100
+MAX_PHRASE_SECONDS = 2.0
+# other languages in the background of other homes: sounds that the phrase's own language may lack
+OTHER_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "ru", "tr", "hi", "ar", "cs", "sv", "fi", "hu", "ro", "el", "id", "uk")
+
+
+@dataclass(frozen=True)
+class SpeechPlan:
+    """Speech to make: `kind` is "phrase", "confusion" or "speech"; `count` clips in chunks of CHUNK."""
+
+    kind: str
+    phrase: str
+    language: str
+    engines: tuple[str, ...]
+    count: int
+    seed: int
+
+
+def speak_chunk(plan: SpeechPlan, chunk: int) -> Iterator[Row]:
+    """One chunk of a SpeechPlan: trimmed clips; `mark` is the end of what is said."""
+    for number in range(chunk * CHUNK, min((chunk + 1) * CHUNK, plan.count)):
+        samples, group = speak_one(plan, number)
+        yield audio_row(samples, group, len(samples))
+
+
+def speak_one(plan: SpeechPlan, number: int) -> tuple[Audio, int]:
+    """Clip `number` of a plan and its speaker; a text or voice that gives nothing is drawn again."""
+    kinds = {"phrase": 0, "confusion": 1, "speech": 2}
+    rng = np.random.default_rng([plan.seed, kinds[plan.kind], number])
+    for _ in range(20):
+        language, engines = plan.language, plan.engines
+        if plan.kind == "speech" and rng.random() < 0.4:
+            language, engines = str(rng.choice(OTHER_LANGUAGES)), ("espeak",)
+        voice = draw_voice(rng, language, engines)
+        samples = voice.speak(_text(plan, language, rng))
+        bounds = speech_bounds(samples)
+        longest = MAX_PHRASE_SECONDS if plan.kind == "phrase" else 20.0
+        if bounds is not None and 0.15 <= (bounds[1] - bounds[0]) / SAMPLE_RATE_HZ <= longest:
+            return samples[bounds[0] : bounds[1]], voice.group
+    raise EngineError(f"no engine could say '{plan.phrase}' in '{plan.language}' in 0.15 to {MAX_PHRASE_SECONDS:g} s")
+
+
+def _text(plan: SpeechPlan, language: str, rng: np.random.Generator) -> str:
+    if plan.kind == "phrase":
+        return plan.phrase + str(rng.choice(["", ".", "!", "?", ","], p=[0.2, 0.4, 0.15, 0.15, 0.1]))
+    if plan.kind == "confusion":
+        return phrases.near_miss(rng, plan.phrase, language)
+    avoid = frozenset(plan.phrase.lower().split())
+    return phrases.sentence(rng, language, avoid)
+
+
+@dataclass(frozen=True)
+class SoundPlan:
+    """`count` generated sounds: "room" (impulse responses) or "noise" (8 s each)."""
+
+    kind: str
+    count: int
+    seed: int
+
+
+def sound_chunk(plan: SoundPlan, chunk: int) -> Iterator[Row]:
+    """One chunk of a SoundPlan."""
+    make = sounds.room_response if plan.kind == "room" else sounds.noise_clip
+    for number in range(chunk * CHUNK, min((chunk + 1) * CHUNK, plan.count)):
+        yield audio_row(make(np.random.default_rng([plan.seed, 11, number])), number)

@@ -1,0 +1,119 @@
+"""A pool of worker processes with progress, and what `docker stop` does to it."""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from types import TracebackType
+from typing import Any
+
+from tqdm import tqdm
+
+log = logging.getLogger("trainer")
+
+
+class WorkerError(Exception):
+    """A worker died; one line."""
+
+
+class Workers:
+    """Processes that start when first used and stop with the context. One at a time may be used by one thread."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._pool is not None:
+            processes = list((self._pool._processes or {}).values())
+            if error is not None:
+                for process in processes:
+                    process.terminate()
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
+
+    def run(self, function: Callable[[Any], Any], items: Iterable[Any], label: str, done: int = 0, total: int | None = None) -> list[Any]:
+        """function(item) for all items, results in order of the items. Raises WorkerError when a process is killed."""
+        items = list(items)
+        if not items:
+            return []
+        if self._pool is None:
+            # spawned, not forked: TensorFlow and audio libraries may already hold threads here
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self.count, context, initializer=_start_worker)
+        pending = {self._pool.submit(function, item): i for i, item in enumerate(items)}
+        results: list[Any] = [None] * len(items)
+        with progress(label, total if total is not None else len(items), done) as bar:
+            while pending:
+                finished, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    try:
+                        results[pending.pop(future)] = future.result()
+                    except BrokenProcessPool as error:
+                        self._pool = None
+                        raise WorkerError(
+                            f"{label}: a worker process was killed, most likely for lack of memory; "
+                            "give the container more memory, or set WORKERS=1, and run the same command again"
+                        ) from error
+                    bar.update(1)
+        return results
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    os.nice(5)
+
+
+class progress:  # noqa: N801  (used like a function)
+    """A bar on a terminal; elsewhere a log line with rate and time left every 30 s."""
+
+    def __init__(self, label: str, total: int, done: int = 0, unit: str = "it") -> None:
+        terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, disable=not terminal, leave=False, dynamic_ncols=True)
+        self._label, self._total, self._count, self._first, self._unit = label, total, done, done, unit
+        self._terminal, self._start = terminal, time.monotonic()
+        self._last = self._start
+
+    def update(self, count: int, **values: float) -> None:
+        """Count `count` more done; `values` are shown beside."""
+        self._count += count
+        self._bar.update(count)
+        if values:
+            self._bar.set_postfix({k: f"{v:.4g}" for k, v in values.items()}, refresh=False)
+        now = time.monotonic()
+        if not self._terminal and now - self._last >= 30:
+            self._last = now
+            rate = (self._count - self._first) / (now - self._start)
+            left = (self._total - self._count) / max(rate, 1e-9)
+            extra = "".join(f", {k} {v:.4g}" for k, v in values.items())
+            log.info("%s: %d/%d, %.3g %s/s, %s left%s", self._label, self._count, self._total, rate, self._unit, minutes(left), extra)
+
+    def __enter__(self) -> progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
+
+
+def minutes(seconds: float) -> str:
+    """h:mm:ss."""
+    whole = int(round(seconds))
+    return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
+
+
+def split_evenly(total: int, size: int) -> Iterator[range]:
+    """Ranges of at most `size` that cover 0 ... total."""
+    for start in range(0, total, size):
+        yield range(start, min(start + size, total))
