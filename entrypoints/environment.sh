@@ -52,7 +52,7 @@ venv_ready() { # is the environment built from this lock file, whole?
 run_trainer() { # replace this shell with the trainer, so that signals reach it
     need_data
     venv_ready || "$CODE/entrypoints/setup_python_venv"
-    export MPLCONFIGDIR="${MPLCONFIGDIR:-$DATA_DIR/.cache/matplotlib}" TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-2}"
+    export MPLCONFIGDIR="${MPLCONFIGDIR:-$DATA_DIR/.cache/matplotlib}"
     export PYTHONPATH="$CODE" XDG_CACHE_HOME="${XDG_CACHE_HOME:-$DATA_DIR/.cache}"
     exec "$VENV/bin/python" -m trainer "$@"
 }

@@ -7,6 +7,7 @@ about 1 ms. Pitch shift, the dearest, runs on the word alone instead of on the p
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -24,8 +25,9 @@ ROOM_SAMPLES = SAMPLE_RATE_HZ // 2  # what is kept of an impulse response
 class Chain:
     """Probabilities and ranges; dB unless the name says otherwise."""
 
-    equalizer: float = 0.5
+    equalizer: float = 0.6
     equalizer_db: float = 8.0
+    tilt_db_per_octave: float = 4.0  # with the equalizer: bass-heavy and thin microphones
     distortion: float = 0.1
     pitch: float = 0.1
     pitch_semitones: float = 3.0
@@ -44,19 +46,21 @@ class Chain:
 
 @cache
 def _equalizer_basis(bins: int, rate_hz: int) -> np.ndarray:
-    """(7, bins): bumps one and a half octaves apart on a logarithmic frequency axis."""
+    """(8, bins): seven bumps an octave apart on a logarithmic frequency axis, and a tilt about 1 kHz."""
     hertz = np.maximum(np.arange(bins) * (rate_hz / 2 / (bins - 1)), 20.0)
     centres = 90.0 * 2.0 ** (np.arange(7) * 1.05)
     octaves = np.log2(hertz[None, :] / centres[:, None])
-    return np.exp(-0.5 * np.square(octaves / 0.6)).astype(np.float32)
+    bumps = np.exp(-0.5 * np.square(octaves / 0.6))
+    return np.concatenate([bumps, np.log2(hertz[None, :] / 1000).clip(-4, 3)]).astype(np.float32)
 
 
 class Augmenter:
     """Holds the rooms (as spectra) and noises; `augmenter(samples, place, total, rng)` changes one clip."""
 
-    def __init__(self, chain: Chain, rooms: Clips | None, noises: Clips | None, total: int) -> None:
+    def __init__(self, chain: Chain, rooms: Clips | None, noises: Sequence[Clips], total: int) -> None:
         """`total`: length in samples of every clip that comes out."""
-        self.chain, self.noises, self.total = chain, noises, total
+        self.chain, self.total = chain, total
+        self.noises = [store for store in noises if len(store)]
         self.size = fft.next_fast_len(total + ROOM_SAMPLES, real=True)
         self.rooms: list[np.ndarray] = []
         if rooms is not None:
@@ -99,7 +103,8 @@ class Augmenter:
         if self.rooms and rng.random() < chain.room:
             response = self.rooms[rng.integers(len(self.rooms))]
         if rng.random() < chain.equalizer:
-            gains = rng.uniform(-chain.equalizer_db, chain.equalizer_db, 7).astype(np.float32)
+            widths = np.array([chain.equalizer_db] * 7 + [chain.tilt_db_per_octave])
+            gains = (rng.uniform(-1, 1, 8) * widths).astype(np.float32)
             curve = np.exp((gains * np.float32(np.log(10) / 20)) @ _equalizer_basis(bins, SAMPLE_RATE_HZ))
             response = curve if response is None else response * curve
         hertz_per_bin = SAMPLE_RATE_HZ / 2 / (bins - 1)
@@ -117,7 +122,7 @@ class Augmenter:
 
     def _noise(self, loud: float, rng: np.random.Generator) -> Audio:
         noise = np.zeros(self.total, np.float32)
-        if self.noises is not None and len(self.noises) and rng.random() < self.chain.noise:
+        if self.noises and rng.random() < self.chain.noise:
             noise += self._scaled_noise(loud, self.chain.noise_snr_db, rng)
         if rng.random() < self.chain.color_noise:
             start = rng.integers(_LONG)
@@ -126,9 +131,9 @@ class Augmenter:
         return noise
 
     def _scaled_noise(self, loud: float, snr_db: tuple[float, float], rng: np.random.Generator) -> Audio:
-        assert self.noises is not None
-        i = int(rng.integers(len(self.noises)))
-        noise = self.noises.piece(i, int(rng.integers(self.noises.index[i]["length"])), self.total)
+        store = self.noises[rng.integers(len(self.noises))]
+        i = int(rng.integers(len(store)))
+        noise = store.piece(i, int(rng.integers(store.index["length"][i])), self.total)
         return noise * np.float32(loud / 10 ** (rng.uniform(*snr_db) / 20) / (rms(noise) + 1e-9))
 
     def _level_change(self, rng: np.random.Generator) -> Audio:
@@ -143,7 +148,7 @@ def shift_pitch(samples: Audio, semitones: float) -> Audio:
     stretch = Signalsmith.Stretch()
     stretch.preset(1, SAMPLE_RATE_HZ)
     stretch.setTransposeSemitones(semitones)
-    return stretch.process(samples[None, :].astype(np.float32))[0]
+    return np.asarray(stretch.process(samples[None, :].astype(np.float32)))[0]
 
 
 def distort(samples: Audio, amount: float) -> Audio:
@@ -162,4 +167,4 @@ def color_noise(color: int) -> Audio:
     rng = np.random.default_rng([7, color])
     spectrum = fft.rfft(rng.standard_normal(2 * _LONG).astype(np.float32))
     hertz = np.maximum(np.arange(len(spectrum)), 20).astype(np.float32)
-    return fft.irfft(spectrum * hertz ** np.float32((1 - color) / 2)).astype(np.float32)
+    return np.asarray(fft.irfft(spectrum * hertz ** np.float32((1 - color) / 2)), np.float32)

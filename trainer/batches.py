@@ -68,11 +68,12 @@ def draw_batch(
     return x, labels, weights
 
 
-def mask(x: np.ndarray, rng: np.random.Generator, time_frames: int = 12, channels: int = 5) -> None:
-    """SpecAugment (Park et al. 2019) in place: in half of the rows one stretch of time and one band are zeroed."""
+def mask(x: np.ndarray, rng: np.random.Generator, time_frames: int = 20, channels: int = 7) -> None:
+    """SpecAugment (Park et al. 2019) in place: in two thirds of the rows a stretch of time and a band are zeroed."""
     count, window, width = x.shape
-    for row in np.flatnonzero(rng.random(count) < 0.5):
-        length, band = rng.integers(0, time_frames + 1), rng.integers(0, channels + 1)
-        at, low = rng.integers(0, window - length), rng.integers(0, width - band)
-        x[row, at : at + length] = 0
-        x[row, :, low : low + band] = 0
+    rows = np.flatnonzero(rng.random(count) < 0.67)
+    lengths, bands = rng.integers(0, time_frames + 1, len(rows)), rng.integers(0, channels + 1, len(rows))
+    at, low = rng.integers(0, window - lengths), rng.integers(0, width - bands)
+    for i, row in enumerate(rows):
+        x[row, at[i] : at[i] + lengths[i]] = 0
+        x[row, :, low[i] : low[i] + bands[i]] = 0

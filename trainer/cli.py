@@ -191,7 +191,8 @@ def train(wake_word: str, title: str | None, **flags: Any) -> None:
     if result.made:
         spent = steps.seconds
         rows = [
-            (f"Generate {settings.samples} samples, {settings.batch_size}/batch", sum(t for n, t in spent.items() if n.startswith(("speak", "make", "read")))),
+            (f"Generate {settings.samples} samples, {settings.batch_size}/batch",
+             sum(t for n, t in spent.items() if n.startswith(("speak", "make", "read")))),
             (f"Augment {settings.samples} samples", sum(t for n, t in spent.items() if n.startswith("features"))),
             (f"{settings.training_steps} training steps", spent.get("train", 0.0)),
             ("Export and proof", sum(spent.get(n, 0.0) for n in ("prove_export", "export", "finish"))),

@@ -15,7 +15,7 @@ import tarfile
 import time
 import tomllib
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,7 +25,8 @@ import numpy as np
 
 from trainer import audio
 from trainer.audio import AudioError
-from trainer.clips import Clips, Row, audio_row, build
+from trainer.clips import Clips, Frames, Row, audio_row, build
+from trainer.features import CHANNELS, quantize
 from trainer.workers import Workers, minutes, progress
 
 log = logging.getLogger("trainer")
@@ -33,6 +34,8 @@ KINDS = ("rooms", "noise", "negatives")
 AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
 PIECE_SECONDS = 10.0
 FILES_PER_CHUNK = 50
+PIECES_PER_CHUNK = 500
+NEGATIVE_FRAMES = 638  # 6.4 s, as our own negatives
 
 
 class CorpusError(Exception):
@@ -130,7 +133,9 @@ def fetch(archive: Archive, home: Path) -> Path:
         wanted = archive.sha256 or _recorded(home).get(archive.name, "")
         if wanted and digest != wanted:
             part.unlink()
-            raise CorpusError(f"{archive.url}: sha256 is {digest}, not {wanted}: the file was removed; download it again, or the publisher changed it")
+            raise CorpusError(
+                f"{archive.url}: sha256 is {digest}, not {wanted}: the file was removed; download it again, or ask whether its publisher changed it"
+            )
         recorded = _recorded(home) | {archive.name: digest}
         (home / "sha256.json").write_text(json.dumps(recorded, indent=1) + "\n")
         part.rename(path)
@@ -226,8 +231,16 @@ def unpack(path: Path, target: Path) -> None:
 def _convert(corpus: Corpus, files: Path, home: Path, workers: Workers) -> None:
     """Audio -> one store of clips at 16 kHz; features stay as they are."""
     if corpus.kind == "negatives":
-        if not list(files.rglob("data.ninja")):
-            raise CorpusError(f"{corpus.name}: no feature files (data.ninja) in {files}")
+        sets = sorted(p for p in files.rglob("*_mmap") if (p / "data.ninja").exists())
+        if not sets:
+            raise CorpusError(f"{corpus.name}: no feature files (*_mmap/data.ninja) in {files}")
+        for number, folder in enumerate(sets):
+            rows = _ragged_rows(folder)
+            store = home / "frames" / f"{number:02d}_{folder.relative_to(files).parts[0]}_{folder.parent.name}"
+            store.mkdir(parents=True, exist_ok=True)
+            pieces = rows.shape[0] // NEGATIVE_FRAMES
+            build(store, _read_ragged, str(folder), -(-pieces // PIECES_PER_CHUNK), f"converting {store.name}", workers)
+            log.info("%s: %.1f h", store.name, Frames(store).hours)
     else:
         found = tuple(str(p) for p in sorted(files.rglob("*")) if p.suffix.lower() in AUDIO)
         if not found:
@@ -240,7 +253,8 @@ def _convert(corpus: Corpus, files: Path, home: Path, workers: Workers) -> None:
             bad = workers.run(partial(_problem, found), range(len(found)), "looking for damaged files")
             lines = [f"{p}: {why}" for p, why in zip(found, bad, strict=True) if why]
             (home / "damaged.txt").write_text("\n".join(lines) + "\n")
-            log.warning("%s: %d of %d files could not be decoded (%s), such as %s", corpus.name, len(lines), len(found), home / "damaged.txt", lines[0])
+            log.warning("%s: %d of %d files could not be decoded (%s), such as %s",
+                        corpus.name, len(lines), len(found), home / "damaged.txt", lines[0])
         log.info("%s: %d files, %.1f h", corpus.name, read, Clips(store).seconds / 3600)
     (home / "ready").touch()
 
@@ -257,6 +271,26 @@ def _read_files(plan: tuple[str, tuple[str, ...]], chunk: int) -> list[Row]:
         except AudioError:
             continue
     return rows
+
+
+def _ragged_rows(folder: Path) -> np.ndarray:
+    """A RaggedMmap of microWakeWord (reference layout: raw C-order spectrograms one after another) as (rows, 40)."""
+    try:
+        dtype = json.loads((folder / "dtype.ninja").read_text())
+        data = np.memmap(folder / "data.ninja", dtype, "r")
+    except (OSError, ValueError, TypeError) as error:
+        raise CorpusError(f"{folder}: not in the layout of microWakeWord's features ({error})") from error
+    if len(data) % CHANNELS or dtype not in ("uint16", "float32"):
+        raise CorpusError(f"{folder}: {len(data)} values of {dtype} are no rows of {CHANNELS} channels of uint16 or float32")
+    return data.reshape(-1, CHANNELS)
+
+
+def _read_ragged(folder: str, chunk: int) -> Iterator[Row]:
+    """Features as clips of one length; uint16 is the front-end's own unit, 1/25.6 of the real value."""
+    rows = _ragged_rows(Path(folder))
+    scale = np.float32(1 / 25.6 if rows.dtype == np.uint16 else 1)
+    for piece in range(chunk * PIECES_PER_CHUNK, min((chunk + 1) * PIECES_PER_CHUNK, rows.shape[0] // NEGATIVE_FRAMES)):
+        yield quantize(rows[piece * NEGATIVE_FRAMES : (piece + 1) * NEGATIVE_FRAMES] * scale), piece, -1
 
 
 def _problem(files: tuple[str, ...], number: int) -> str:

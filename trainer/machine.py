@@ -60,7 +60,7 @@ def _gpus() -> list[tuple[str, str]]:
     if not tool:
         return []
     command = [tool, "--query-gpu=name,compute_cap", "--format=csv,noheader"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     rows = [line.split(", ") for line in done.stdout.splitlines() if line] if done.returncode == 0 else []
     return [(row[0], row[1]) for row in rows if len(row) == 2]
 

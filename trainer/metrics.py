@@ -41,7 +41,7 @@ def detections(means: np.ndarray, cutoff: float, pause: int) -> np.ndarray:
     """Positions where a client wakes: mean > cutoff, then `pause` steps of rest."""
     above = np.flatnonzero(means > cutoff)
     found, after = [], -1
-    for position in above:
+    for position in map(int, above):
         if position >= after:
             found.append(position)
             after = position + pause

@@ -12,8 +12,8 @@ from jinja2 import Environment, select_autoescape
 from markupsafe import Markup
 
 matplotlib.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.figure import Figure  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 INK, BLUE, RED, GREY = "#1f2933", "#1f6feb", "#d1495b", "#9aa5b1"
 

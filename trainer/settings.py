@@ -85,9 +85,9 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None)
     data_dir = Path(flags.get("data_dir") or environment.get("DATA_DIR") or "/data")
     file = data_dir / DEFAULTS_FILE
     given = {k: v for k, v in dotenv_values(file).items() if v is not None} if file.is_file() else {}
-    for name in given:
+    for name, value in given.items():
         if name in PASSED_ON:
-            os.environ.setdefault(name, given[name])
+            os.environ.setdefault(name, value)
         elif name.lower() not in names:
             raise SettingsError(f"{file}: unknown setting {name}{_guess(name)}")
     for name in environment:

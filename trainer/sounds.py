@@ -121,5 +121,5 @@ def _sweeps(rng: np.random.Generator, total: int) -> Audio:
 
 
 def _slow(rng: np.random.Generator, total: int) -> Audio:
-    points = rng.uniform(-1, 1, max(4, total // rng.integers(1600, 16000)))
+    points = rng.uniform(-1, 1, max(4, total // int(rng.integers(1600, 16000))))
     return np.interp(np.arange(total), np.linspace(0, total, len(points)), points)

@@ -59,7 +59,7 @@ class Steps:
             "name": name,
             "version": version,
             "params": _plain(params or {}),
-            "inputs": {role: path.name for role, path in (inputs or {}).items()},
+            "inputs": {role: _key(path) for role, path in (inputs or {}).items()},
         }
         key = hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
         folder = self.work / name / key
@@ -107,7 +107,7 @@ class Steps:
         if folder.with_name(folder.name + ".partial").exists():
             log.info("%s: going on where it stopped", name)
             return
-        earlier = [p for p in folder.parent.glob("*/step.json")]
+        earlier = list(folder.parent.glob("*/step.json"))
         same = [(p.stat().st_mtime, json.loads(p.read_text())) for p in earlier]
         same = [(t, r) for t, r in same if r.get("label") == self.label]
         if not same:
@@ -137,13 +137,20 @@ def fingerprint(folder: Path) -> str:
     return total.hexdigest()[:16]
 
 
+def _key(path: Path) -> str:
+    """Key of an input: of the step that made it, or, for a store made otherwise, of its index."""
+    if (path / "step.json").exists():
+        return path.name
+    return hashlib.sha256((path / "index.npy").read_bytes()).hexdigest()[:16]
+
+
 def list_steps(work: Path) -> list[dict[str, Any]]:
     """All steps under `work`: name, key, label, bytes, state (finished, partial) and when it was last used."""
     found = []
     for folder in sorted(p for p in work.glob("*/*") if p.is_dir()):
         record = folder / "step.json"
         label = json.loads(record.read_text()).get("label", "") if record.exists() else ""
-        used = max((p.stat().st_mtime for p in (folder, folder / "used") if p.exists()))
+        used = max(p.stat().st_mtime for p in (folder, folder / "used") if p.exists())
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
         state = "partial" if folder.name.endswith(".partial") else "finished"
         found.append({"name": folder.parent.name, "key": folder.name, "label": label, "bytes": size, "used": used,

@@ -76,7 +76,31 @@ def _start_worker() -> None:
     os.nice(5)
 
 
-class progress:  # noqa: N801  (used like a function)
+def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> None:
+    """function(*arguments) in a forked child: for libraries whose results depend on all that they did before.
+
+    Raises what the function raised, as a WorkerError with its text, or that the child was killed.
+    """
+    context = multiprocessing.get_context("fork")
+    receive, send = context.Pipe(duplex=False)
+
+    def call() -> None:
+        try:
+            function(*arguments)
+        except Exception as error:
+            send.send(f"{error}")
+            raise SystemExit(1) from error
+
+    child = context.Process(target=call)
+    child.start()
+    send.close()
+    child.join()
+    if child.exitcode != 0:
+        told = receive.recv() if receive.poll() else f"the speech engine ended with signal {-(child.exitcode or 0)}"
+        raise WorkerError(told)
+
+
+class progress:
     """A bar on a terminal; elsewhere a log line with rate and time left every 30 s."""
 
     def __init__(self, label: str, total: int, done: int = 0, unit: str = "it") -> None:
@@ -109,7 +133,7 @@ class progress:  # noqa: N801  (used like a function)
 
 def minutes(seconds: float) -> str:
     """h:mm:ss."""
-    whole = int(round(seconds))
+    whole = round(seconds)
     return f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
 
 

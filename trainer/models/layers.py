@@ -29,6 +29,10 @@ class StreamLayer(keras.layers.Layer):
         self.form = form
         self.ring: Tensor = None
 
+    def channels_of(self, shape: tuple[int | None, ...]) -> int:
+        """Channels of an input in this layer's form."""
+        return int(shape[0 if self.form == "train" else -1] or 0)
+
     def add_ring(self, rows: int, channels: int) -> None:
         """A buffer of the last `rows` rows, (1, rows, 1, channels), zero at the start."""
         if self.form == "stream" and rows > 0:
@@ -55,14 +59,14 @@ class TimeConvolution(StreamLayer):
         super().__init__(form, name)
         self.filters, self.kernel_size, self.stride = filters, kernel, stride
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        channels = shape[0] if self.form == "train" else shape[-1]
+    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+        channels = self.channels_of(shape)
         self.kernel = self.add_weight(
             shape=(self.kernel_size, 1, channels, self.filters), initializer="glorot_uniform", name="kernel"
         )
         self.add_ring(self.kernel_size - self.stride, channels)
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor) -> Tensor:  # noqa: D102
         if self.form != "train":
             return ops.conv(self.with_past(x), self.kernel, (self.stride, 1), "valid")
         channels, time, _ = x.shape
@@ -86,9 +90,8 @@ class MixedDepthwise(StreamLayer):
         super().__init__(form, name)
         self.kernels = kernels
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        channels = shape[0] if self.form == "train" else shape[-1]
-        assert channels is not None
+    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+        channels = self.channels_of(shape)
         groups = len(self.kernels)
         sizes = [channels // groups] * groups
         sizes[0] += channels - sum(sizes)
@@ -100,7 +103,7 @@ class MixedDepthwise(StreamLayer):
         self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias")
         self.add_ring(max(self.kernels) - 1, channels)
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor) -> Tensor:  # noqa: D102
         if self.form == "train":
             return self._as_products(x)
         x, longest, outputs, at = self.with_past(x), max(self.kernels), [], 0
@@ -138,16 +141,15 @@ class Normalization(StreamLayer):
         super().__init__(form, name)
         self.groups = groups
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        channels = shape[0] if self.form == "train" else shape[-1]
-        assert channels is not None
+    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+        channels = self.channels_of(shape)
         self.channels, self.share = channels, channels // self.groups if self.groups else 1
         self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma")
         self.beta = self.add_weight(shape=(channels,), initializer="zeros", name="beta")
         self.mean = self.add_weight(shape=(channels,), initializer="zeros", trainable=False, name="mean")
         self.variance = self.add_weight(shape=(channels,), initializer="ones", trainable=False, name="variance")
 
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
+    def call(self, x: Tensor, training: bool = False) -> Tensor:  # noqa: D102
         if training and self.form == "train":
             mean = ops.mean(x, axis=(1, 2))
             square = ops.mean(ops.square(x), axis=(1, 2))
@@ -176,13 +178,13 @@ class Head(StreamLayer):
         super().__init__(form, name)
         self.steps = steps
 
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        channels = shape[0] if self.form == "train" else shape[-1]
+    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+        channels = self.channels_of(shape)
         self.kernel = self.add_weight(shape=(self.steps, 1, channels, 1), initializer="glorot_uniform", name="kernel")
         self.bias = self.add_weight(shape=(1,), initializer="zeros", name="bias")
         self.add_ring(self.steps - 1, channels)
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor) -> Tensor:  # noqa: D102
         if self.form == "train":  # (channels, steps, batch) -> (batch, 1)
             weights = ops.transpose(ops.reshape(self.kernel, (self.steps, -1)))
             flat = ops.reshape(x, (-1, ops.shape(x)[2]))
@@ -205,7 +207,7 @@ class Features(StreamLayer):
         super().__init__(form, name)
         self.step = step
 
-    def call(self, x: Tensor) -> Tensor:
+    def call(self, x: Tensor) -> Tensor:  # noqa: D102
         if self.form == "stream":
             return ops.expand_dims(x, 2)
         real = ops.cast(x, "float32") * self.step

@@ -20,5 +20,5 @@ def wakes(manifest: Path, clips: Iterable[Audio]) -> list[bool]:
         client.reset()
         front_end = MicroWakeWordFeatures()
         audio = to_int16(np.concatenate([quiet, clip, quiet])).tobytes()
-        found.append(any([client.process_streaming(frame) for frame in front_end.process_streaming(audio)]))
+        found.append(sum(bool(client.process_streaming(frame)) for frame in front_end.process_streaming(audio)) > 0)
     return found

@@ -62,7 +62,7 @@ class Learning:
         """Best weights and mined windows, for the checkpoint."""
         best = {f"best{i}": w for i, w in enumerate(self.best)}
         hard = {f"hard{h.source}": h.ends for h in self.hard}
-        return {"score": np.float64(self.best_score), **best, **hard}
+        return {"score": np.array(self.best_score), **best, **hard}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         """From a checkpoint."""

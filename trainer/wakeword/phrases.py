@@ -37,7 +37,7 @@ def slug(phrase: str) -> str:
 
 def spoken(phrase: str, language: str) -> list[str]:
     """Phonemes of a phrase, words separated by "|". Raises PhraseError when the language cannot pronounce it."""
-    words = re.sub(r"[^\w\s'’-]", " ", phrase)
+    words = re.sub(r"[^\w\s'\u2019-]", " ", phrase)
     found = espeak.phonemes(words, language)
     sounds = [p for p in found if p != "|"]
     if len(sounds) < 3:
@@ -52,7 +52,7 @@ def spoken(phrase: str, language: str) -> list[str]:
 @cache
 def _words(language: str) -> tuple[str, ...]:
     """The language's most frequent words (wordfreq), without digits; English where the language has no list."""
-    code = language.split("-")[0]
+    code = language.split("-", maxsplit=1)[0]
     code = code if code in available_languages() else "en"
     return tuple(w for w in top_n_list(code, 8000) if w.isalpha() or "'" in w)
 
@@ -105,7 +105,7 @@ def _inventory(language: str) -> tuple[list[str], list[str]]:
 
 def near_miss(rng: np.random.Generator, phrase: str, language: str) -> str:
     """Something a model may take for the phrase and must not: parts of it, other words in it, other sounds in it."""
-    words = re.sub(r"[^\w\s'’-]", " ", phrase).split()
+    words = re.sub(r"[^\w\s'\u2019-]", " ", phrase).split()
     sounds = spoken(phrase, language)
     kind = rng.choice(["part", "word", "sounds", "beginning", "ending", "stretched"], p=[0.2, 0.3, 0.3, 0.08, 0.07, 0.05])
     if kind == "part" and len(words) > 1:
@@ -132,7 +132,7 @@ def _changed(rng: np.random.Generator, sounds: list[str], language: str) -> list
     vowels, consonants = _inventory(language)
     changed = list(sounds)
     places = [i for i, p in enumerate(sounds) if p != "|"]
-    many = max(2, int(round(len(places) * rng.uniform(0.3, 0.65))))
+    many = max(2, round(len(places) * rng.uniform(0.3, 0.65)))
     for at in rng.choice(places, min(many, len(places)), replace=False):
         kind = vowels if _VOWEL.match(sounds[at]) else consonants
         stress = "'" if sounds[at].startswith("'") else ""

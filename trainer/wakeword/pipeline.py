@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,13 +17,14 @@ from trainer import clips, experiment, models, package
 from trainer.augment import Chain
 from trainer.batches import Source, draw_batch
 from trainer.clips import Clips, Frames
+from trainer.corpora import read_catalogue
 from trainer.export import manifest
 from trainer.machine import check_gpu, cores
 from trainer.settings import Loaded, WakeWordSettings
 from trainer.steps import Steps, fingerprint
 from trainer.wakeword import phrases, preparation, recordings, synthesis
 from trainer.wakeword import report as wakeword_report
-from trainer.wakeword.engines import usable_engines
+from trainer.wakeword.engines import EngineError, piper, usable_engines
 from trainer.wakeword.preparation import AFTER_MARK_FRAMES, FeaturePlan
 from trainer.wakeword.recordings import FilesPlan
 from trainer.wakeword.synthesis import SoundPlan, SpeechPlan
@@ -46,13 +47,36 @@ class Line:
     workers: Workers
     folders: dict[str, Path] = field(default_factory=dict)
 
+    def piper(self) -> piper.Model | None:
+        """Piper's model for the language, when there is one and the engines asked for allow it."""
+        s = self.settings
+        wanted = [name.strip() for name in s.engine.split(",")]
+        if "auto" not in wanted and "piper" not in wanted:
+            return None
+        found = piper.find(s.data_dir / "tools", s.language)
+        if found is None and "piper" in wanted:
+            raise EngineError(f"no Piper model for '{s.language}' under {s.data_dir / 'tools'}: put its .pt or .onnx there, with its .json")
+        return found
+
     # --- clips ---------------------------------------------------------------------------------------------------
 
     def speech(self, kind: str, count: int) -> Path:
         """Synthesized clips of one kind."""
         s = self.settings
-        plan = SpeechPlan(kind, self.phrase, s.language, usable_engines(s.language, s.engine), count, s.seed)
-        make = partial(self._build, synthesis.speak_chunk, plan, count, synthesis.CHUNK, f"speaking ({kind})")
+        voice = self.piper()
+        engines = usable_engines(s.language, s.engine)
+        plan = SpeechPlan(kind, self.phrase, s.language, engines, count, s.seed, voice.key if voice else "")
+
+        def make(out: Path) -> None:
+            said = replace(plan, rendered=str(out / "piper"))
+            if voice:
+                python = piper.environment(s.data_dir, voice)
+                piper.render(python, voice, synthesis.piper_texts(plan), out / "piper", s.batch_size, s.seed)
+            # speech engines remember what they said before (phases, random numbers): a fresh process a chunk, or a run that
+            # was cut off would differ from one that was not
+            self._build(synthesis.speak_chunk, said, count, synthesis.CHUNK, f"speaking ({kind})", out, fresh=True)
+            shutil.rmtree(out / "piper", ignore_errors=True)
+
         self.folders[f"speak_{kind}"] = self.steps.run(f"speak_{kind}", make, {"plan": plan})
         return self.folders[f"speak_{kind}"]
 
@@ -78,16 +102,19 @@ class Line:
 
     # --- features --------------------------------------------------------------------------------------------------
 
-    def features(self, name: str, kind: str, source: Path, count: int, inputs: dict[str, Path], **changes: Any) -> Path:
-        """Augmented features of clips. `inputs`: rooms, noises and speech used for it."""
-        used = {"clips": source, **inputs}
-        plan = FeaturePlan(kind, count=count, seed=self.settings.seed, **{k: str(v) for k, v in used.items()}, **changes)
-        told = {k: v for k, v in asdict(plan).items() if k not in used}
+    def features(self, name: str, kind: str, source: Path, count: int, around: Surroundings, **changes: Any) -> Path:
+        """Augmented features of clips, heard in the surroundings given."""
+        plan = FeaturePlan(kind, str(source), str(around.speech), str(around.rooms), tuple(map(str, around.noises)), count,
+                           self.settings.seed, **changes)
+        paths = ("clips", "speech", "rooms", "noises")
+        told = {k: v for k, v in asdict(plan).items() if k not in paths}
+        used = {"clips": source, "speech": around.speech, "rooms": around.rooms}
+        used |= {f"noises_{i}": folder for i, folder in enumerate(around.noises)}
         make = partial(self._build, preparation.feature_chunk, plan, count, preparation.CHUNK, f"features ({name})")
         return self.steps.run(f"features_{name}", make, told, used)
 
-    def _build(self, make: Any, plan: Any, count: int, size: int, label: str, out: Path) -> None:
-        clips.build(out, make, plan, -(-count // size), label, self.workers)
+    def _build(self, make: Any, plan: Any, count: int, size: int, label: str, out: Path, fresh: bool = False) -> None:
+        clips.build(out, make, plan, -(-count // size), label, self.workers, fresh)
 
 
 def report_rejected(folder: Path, kind: str, total: int) -> None:
@@ -101,22 +128,47 @@ def report_rejected(folder: Path, kind: str, total: int) -> None:
         raise recordings.RecordingsError(f"{kind} recordings: none of {total} can be used; the reasons are above")
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """Where clips are heard: rooms, noises, and other people's speech around them."""
+
+    rooms: Path
+    noises: tuple[Path, ...]
+    speech: Path
+
+
+def downloaded(data_dir: Path) -> dict[str, list[Path]]:
+    """Stores of the training data sets that are ready, by kind (corpora.py)."""
+    found: dict[str, list[Path]] = {"rooms": [], "noise": [], "negatives": []}
+    for corpus in read_catalogue():
+        home = data_dir / "training_datasets" / corpus.name
+        if (home / "ready").exists():
+            found[corpus.kind] += sorted((home / "frames").iterdir()) if corpus.kind == "negatives" else [home / "clips"]
+    return found
+
+
 def prepare(line: Line) -> dict[str, Path]:
-    """All features of a run, by source name."""
+    """All features of a run, by source name: real corpora where they are downloaded, the starter data where not."""
     s = line.settings
-    rooms, noises = line.sounds("room", 300), line.sounds("noise", 600)
+    real = downloaded(s.data_dir)
+    generated = line.sounds("noise", 600)
     phrase = line.speech("phrase", s.samples)
     confusion = line.speech("confusion", max(200, s.samples // 2))
     speech = line.speech("speech", max(100, int(s.speech_hours * 3600 / SECONDS_PER_SENTENCE)))
-    around = {"speech": speech, "rooms": rooms, "noises": noises}
+    around = Surroundings((real["rooms"] or [line.sounds("room", 300)])[0], (generated, *real["noise"]), speech)
     negatives = int(s.speech_hours * 3600 / SECONDS_PER_NEGATIVE)
     found = {
         "phrase": line.features("phrase", "phrase", phrase, s.samples, around),
         "confusion": line.features("confusion", "speech", confusion, max(100, s.samples // 8), around),
         "speech": line.features("speech", "speech", speech, negatives, around),
         "broken": line.features("broken", "broken", phrase, max(100, s.samples // 16), around),
-        "noise": line.features("noise", "noise", noises, max(60, negatives // 5), around),
+        "noise": line.features("noise", "noise", generated, max(60, negatives // 5), around),
     }
+    for store in real["noise"]:
+        name = f"noise_{store.parent.name}"
+        found[name] = line.features(name, "noise", store, int(Clips(store).seconds / SECONDS_PER_NEGATIVE), around)
+    for store in real["negatives"]:
+        found[f"negatives_{store.name}"] = store
     if s.personal_samples:
         own = line.recordings("personal", s.personal_samples)
         many = len(Clips(own))
@@ -133,7 +185,7 @@ GENTLE = Chain(room=0.2, noise=0.2, equalizer=0.3, distortion=0.02, pitch=0.05)
 # share of a batch and label
 SHARES = {
     "phrase": (0.3, 1.0), "personal": (0.2, 1.0), "confusion": (0.2, 0.0), "broken": (0.06, 0.0), "broken_personal": (0.1, 0.0),
-    "speech": (0.27, 0.0), "noise": (0.1, 0.0), "negative": (0.2, 0.0),
+    "speech": (0.27, 0.0), "noise": (0.1, 0.0), "negative": (0.2, 0.0), "negatives": (0.1, 0.0),
 }
 
 
@@ -143,7 +195,7 @@ def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], tuple[Frames, n
     positives: tuple[Frames, np.ndarray] | None = None
     for name, folder in prepared.items():
         frames = Frames(folder)
-        share, label = SHARES[name]
+        share, label = SHARES.get(name) or SHARES[name.split("_")[0]]
         if name == "phrase" and "personal" in prepared:
             share = 0.15
         number = frames.index["group"] if name == "phrase" else np.arange(len(frames))
@@ -186,7 +238,7 @@ def train(line: Line, prepared: dict[str, Path]) -> Path:
             return draw_batch(sources, learning.hard, 0.5, s.training_batch_size, spec.frames, s.seed, step)
 
         Loop(model, batch, s.training_steps, 250, out, learning, s.learning_rate).run()
-        np.savez(out / "weights.npz", **{f"w{i}": w for i, w in enumerate(learning.best)})
+        np.savez(out / "weights.npz", *learning.best)
         (out / "checkpoint.npz").unlink()
 
     params = {"model": s.model, "spec": spec, "steps": s.training_steps, "batch": s.training_batch_size,
@@ -245,7 +297,7 @@ def load_weights(spec: Any, trained: Path) -> Any:
     model = models.build(spec)
     with np.load(trained / "weights.npz") as saved:
         for i, weight in enumerate(model.weights):
-            weight.assign(saved[f"w{i}"])
+            weight.assign(saved[f"arr_{i}"])
     return model
 
 

@@ -18,6 +18,7 @@ from trainer.features import STEP_SAMPLES, WINDOW_SAMPLES, features
 CHUNK = 64
 PHRASE_SAMPLES = int(3.2 * SAMPLE_RATE_HZ)  # the noise estimate settles in the second before the model's window
 NEGATIVE_SAMPLES = int(6.4 * SAMPLE_RATE_HZ)
+DEFAULT_CHAIN = Chain()
 AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
 
 
@@ -34,10 +35,10 @@ class FeaturePlan:
     clips: str
     speech: str
     rooms: str
-    noises: str
+    noises: tuple[str, ...]
     count: int
     seed: int
-    chain: Chain = Chain()
+    chain: Chain = DEFAULT_CHAIN
     varied: bool = False  # recordings: also change tempo and size of head, as synthesis does by itself
 
 
@@ -47,8 +48,8 @@ def _open(folder: str) -> Clips:
 
 
 @cache
-def _augmenter(chain: Chain, rooms: str, noises: str, total: int) -> Augmenter:
-    return Augmenter(chain, _open(rooms), _open(noises), total)
+def _augmenter(chain: Chain, rooms: str, noises: tuple[str, ...], total: int) -> Augmenter:
+    return Augmenter(chain, _open(rooms), [_open(folder) for folder in noises], total)
 
 
 def feature_chunk(plan: FeaturePlan, chunk: int) -> Iterator[Row]:
@@ -108,7 +109,7 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         scene[at : at + len(part)] = part
         at += len(part) + int(rng.exponential(0.25) * SAMPLE_RATE_HZ)
         step += 1
-    return features(_augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)), group, -1
+    return _negative(plan, scene, rng, 0.2), group, -1
 
 
 def _broken(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
@@ -122,7 +123,7 @@ def _broken(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         part = said[: NEGATIVE_SAMPLES - at]
         scene[at : at + len(part)] = part
         at += len(part) + int(rng.uniform(0.02, 0.9) * SAMPLE_RATE_HZ)
-    return features(_augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)), group, -1
+    return _negative(plan, scene, rng, 0.2), group, -1
 
 
 def _noise(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
@@ -133,10 +134,31 @@ def _noise(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         scene = clips.piece(i, int(rng.integers(clips.index["length"][i])), NEGATIVE_SAMPLES)
     if rng.random() < 0.3:  # single sounds: silence around them
         scene *= (np.repeat(rng.random(32), NEGATIVE_SAMPLES // 32 + 1)[:NEGATIVE_SAMPLES] < 0.3).astype(np.float32)
+    return _negative(plan, scene, rng, 0.6), number, -1
+
+
+def _negative(plan: FeaturePlan, scene: Audio, rng: np.random.Generator, interrupted: float) -> np.ndarray:
+    """Augmented features of a negative scene, in a share of them interrupted."""
     changed = _augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)
-    if rng.random() < 0.05:
-        changed *= 0
-    return features(changed), number, -1
+    return features(interrupt(changed, rng) if rng.random() < interrupted else changed)
+
+
+def interrupt(samples: Audio, rng: np.random.Generator) -> Audio:
+    """Cut into stretches of other levels, many of them silent, that begin at once or within half a second.
+
+    The front-end's noise estimate falls to nothing in silence, and whatever comes next, the sea or a saw, is then as
+    large as a shouted word: without such examples a model wakes at every start of a sound.
+    """
+    cuts = np.sort(rng.integers(0, len(samples), rng.integers(1, 5)))
+    levels = rng.choice([0.0, 1e-3, 0.1, 1.0], len(cuts) + 1, p=[0.4, 0.15, 0.1, 0.35])
+    gains = np.repeat(levels, np.diff(np.concatenate([[0], cuts, [len(samples)]]))).astype(np.float32)
+    for cut in cuts:
+        length = int(rng.integers(2) * rng.integers(1, SAMPLE_RATE_HZ // 2))
+        ramp = gains[cut : cut + length]
+        if len(ramp) and cut > 0:
+            rise = np.linspace(0, 1, len(ramp), dtype=np.float32)
+            gains[cut : cut + len(ramp)] = gains[cut - 1] * (1 - rise) + ramp * rise
+    return samples * gains
 
 
 _MAKERS = {"phrase": _phrase, "speech": _speech, "broken": _broken, "noise": _noise}

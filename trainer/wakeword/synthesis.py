@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from trainer import sounds
-from trainer.audio import SAMPLE_RATE_HZ, Audio, speech_bounds
+from trainer.audio import SAMPLE_RATE_HZ, Audio, read, speech_bounds
 from trainer.clips import Row, audio_row
 from trainer.wakeword import phrases
 from trainer.wakeword.engines import EngineError, draw_voice
 
 CHUNK = 100
+KINDS = {"phrase": 0, "confusion": 1, "speech": 2}
+PIPER_TENTHS = 7
 MAX_PHRASE_SECONDS = 2.0
 # other languages in the background of other homes: sounds that the phrase's own language may lack
 OTHER_LANGUAGES = ("en", "de", "fr", "es", "it", "nl", "pl", "pt", "ru", "tr", "hi", "ar", "cs", "sv", "fi", "hu", "ro", "el", "id", "uk")
@@ -32,6 +35,25 @@ class SpeechPlan:
     engines: tuple[str, ...]
     count: int
     seed: int
+    piper: str = ""  # key of Piper's model, if it speaks PIPER_TENTHS of the clips
+    rendered: str = ""  # folder of what it said
+
+
+def said_by_piper(plan: SpeechPlan, number: int) -> bool:
+    """Whether clip `number` is Piper's."""
+    return bool(plan.piper) and number % 10 < PIPER_TENTHS
+
+
+def piper_texts(plan: SpeechPlan) -> list[tuple[int, str]]:
+    """(number, text) of the clips that Piper says: plain words only."""
+    found = []
+    for number in filter(lambda n: said_by_piper(plan, n), range(plan.count)):
+        rng = np.random.default_rng([plan.seed, 3 + KINDS[plan.kind], number])
+        text = _text(plan, plan.language, rng)
+        while "[[" in text:
+            text = _text(plan, plan.language, rng)
+        found.append((number, text))
+    return found
 
 
 def speak_chunk(plan: SpeechPlan, chunk: int) -> Iterator[Row]:
@@ -43,8 +65,12 @@ def speak_chunk(plan: SpeechPlan, chunk: int) -> Iterator[Row]:
 
 def speak_one(plan: SpeechPlan, number: int) -> tuple[Audio, int]:
     """Clip `number` of a plan and its speaker; a text or voice that gives nothing is drawn again."""
-    kinds = {"phrase": 0, "confusion": 1, "speech": 2}
-    rng = np.random.default_rng([plan.seed, kinds[plan.kind], number])
+    rng = np.random.default_rng([plan.seed, KINDS[plan.kind], number])
+    if said_by_piper(plan, number):
+        samples = read(Path(plan.rendered) / f"{number:07d}.wav")
+        bounds = speech_bounds(samples)
+        if bounds is not None and 0.15 <= (bounds[1] - bounds[0]) / SAMPLE_RATE_HZ <= 20:
+            return samples[bounds[0] : bounds[1]], number
     for _ in range(20):
         language, engines = plan.language, plan.engines
         if plan.kind == "speech" and rng.random() < 0.4:

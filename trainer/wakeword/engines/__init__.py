@@ -46,7 +46,7 @@ class Voice:
 
 def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
     """The in-process engines for `language`; `wanted` is "auto" or a comma-separated list. Raises EngineError."""
-    able = ("espeak", "flite") if language.split("-")[0] == "en" else ("espeak",)
+    able = ("espeak", "flite") if language.split("-", maxsplit=1)[0] == "en" else ("espeak",)
     if wanted == "auto":
         return able
     names = tuple(name.strip() for name in wanted.split(",") if name.strip() not in ("", "piper"))
@@ -55,7 +55,7 @@ def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
             raise EngineError(f"no engine '{name}'; there are espeak, flite (English) and piper")
         if name not in able:
             raise EngineError(f"engine '{name}' does not speak '{language}'; use --engine=espeak")
-    return names
+    return names or able
 
 
 def draw_voice(rng: np.random.Generator, language: str, engines: tuple[str, ...]) -> Voice:

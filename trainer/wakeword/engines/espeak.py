@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,7 +49,7 @@ def _library() -> tuple[ctypes.CDLL, float, list[np.ndarray]]:
     parts: list[np.ndarray] = []
 
     @_CALLBACK
-    def receive(samples: ctypes._Pointer, count: int, events: int) -> int:
+    def receive(samples: Any, count: int, events: int) -> int:
         if count > 0:
             parts.append(np.ctypeslib.as_array(samples, (count,)).copy())
         return 0

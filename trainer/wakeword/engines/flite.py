@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def _library() -> ctypes.CDLL:
 
 
 @cache
-def _voice(name: str) -> ctypes._Pointer:
+def _voice(name: str) -> Any:
     _library()
     voice = ctypes.CDLL(f"libflite_cmu_us_{name}.so.1", ctypes.RTLD_GLOBAL)
     register = getattr(voice, f"register_cmu_us_{name}")

@@ -1,0 +1,46 @@
+import pytest
+
+from trainer.settings import QUICK, SettingsError, load
+
+
+def test_later_sources_win_and_are_named(tmp_path):
+    (tmp_path / ".defaults.env").write_text("export SAMPLES=111\nTRAINING_STEPS=222\nCUDA_VISIBLE_DEVICES=-1\n")
+    loaded = load({"data_dir": str(tmp_path), "seed": "7"}, {"TRAINING_STEPS": "333"})
+    s = loaded.settings
+    assert (s.samples, s.training_steps, s.seed) == (111, 333, 7)
+    assert loaded.sources["samples"].endswith(".defaults.env")
+    assert (loaded.sources["training_steps"], loaded.sources["seed"], loaded.sources["language"]) == ("environment", "flag", "default")
+    assert any(line.startswith("TRAINING_STEPS") and "333" in line and "environment" in line for line in loaded.lines())
+
+
+def test_defaults_are_the_references(tmp_path):
+    s = load({"data_dir": str(tmp_path)}, {}).settings
+    assert (s.samples, s.batch_size, s.training_steps) == (20000, 100, 25000)
+
+
+def test_quick_gives_way_to_what_is_said(tmp_path):
+    s = load({"data_dir": str(tmp_path), "quick": True, "samples": "500"}, {}).settings
+    assert (s.samples, s.training_steps) == (500, QUICK["training_steps"])
+
+
+@pytest.mark.parametrize(("flags", "environment", "match"), [
+    ({"samples": "many"}, {}, "SAMPLES from flag"),
+    ({"samples": "-3"}, {}, "SAMPLES from flag"),
+    ({}, {"TRAINING_STEP": "5"}, "did you mean TRAINING_STEPS"),
+    ({"model": "transformer"}, {}, "there are mixednet, inception"),
+    ({"language": "English!"}, {}, "LANGUAGE"),
+])
+def test_nonsense_is_one_line(tmp_path, flags, environment, match):
+    with pytest.raises(SettingsError, match=match) as error:
+        load({"data_dir": str(tmp_path), **flags}, environment)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_name_in_the_file(tmp_path):
+    (tmp_path / ".defaults.env").write_text("SAMPELS=5\n")
+    with pytest.raises(SettingsError, match="did you mean SAMPLES"):
+        load({"data_dir": str(tmp_path)}, {})
+
+
+def test_locale_list_is_no_language(tmp_path):
+    assert load({"data_dir": str(tmp_path)}, {"LANGUAGE": "en_US:en"}).settings.language == "en"

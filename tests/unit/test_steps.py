@@ -1,0 +1,103 @@
+import errno
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from trainer.steps import StepError, Steps, fingerprint, list_steps
+
+
+def write(text):
+    def function(folder):
+        (folder / "made").write_text(text)
+
+    return function
+
+
+def test_runs_once_and_again_only_for_other_parameters(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "trainer")
+    logging.getLogger("trainer").propagate = True
+    steps = Steps(tmp_path, label="phrase")
+    first = steps.run("a", write("1"), {"x": 1})
+    assert steps.run("a", write("2"), {"x": 1}) == first
+    assert (first / "made").read_text() == "1"
+    second = steps.run("a", write("3"), {"x": 2})
+    assert second != first
+    assert "x 1 -> 2" in caplog.text
+    assert json.loads((second / "step.json").read_text())["params"] == {"x": 2}
+
+
+def test_inputs_and_version_are_in_the_key(tmp_path):
+    steps = Steps(tmp_path)
+    a = steps.run("a", write("a"), {"x": 1})
+    other = steps.run("a", write("a"), {"x": 2})
+    keys = {steps.run("b", write("b"), {}, {"in": a}).name, steps.run("b", write("b"), {}, {"in": other}).name,
+            steps.run("b", write("b"), {}, {"in": a}, version=2).name}
+    assert len(keys) == 3
+
+
+def test_a_failed_step_is_not_finished_and_finds_its_own_work_again(tmp_path):
+    def fails(folder):
+        (folder / "half").write_text("kept")
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        Steps(tmp_path).run("a", fails)
+    seen = []
+    Steps(tmp_path).run("a", lambda folder: seen.append((folder / "half").read_text()))
+    assert seen == ["kept"]
+
+
+def test_redo_makes_it_again(tmp_path):
+    Steps(tmp_path).run("a", write("1"))
+    assert (Steps(tmp_path, redo=("a",)).run("a", write("2")) / "made").read_text() == "2"
+    assert (Steps(tmp_path, redo=("all",)).run("a", write("3")) / "made").read_text() == "3"
+
+
+def test_full_disk_is_one_line(tmp_path):
+    def full(folder):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with pytest.raises(StepError, match="full"):
+        Steps(tmp_path).run("a", full)
+
+
+_OTHER = """
+import sys, time
+from pathlib import Path
+from trainer.steps import Steps
+def slow(folder):
+    time.sleep(1.5)
+    (folder / "by").write_text(sys.argv[2])
+print((Steps(Path(sys.argv[1])).run("a", slow) / "by").read_text())
+"""
+
+
+def test_two_runs_at_once_make_it_once(tmp_path):
+    runs = [subprocess.Popen([sys.executable, "-c", _OTHER, str(tmp_path), name], stdout=subprocess.PIPE, text=True) for name in "xy"]
+    told = [run.communicate(timeout=60)[0].strip() for run in runs]
+    assert told[0] == told[1]
+    assert told[0] in ("x", "y")
+
+
+def test_clean_leaves_what_is_shared(tmp_path):
+    steps = Steps(tmp_path)
+    own, shared = steps.run("own", write("1")), steps.run("shared", write("2"), shared=True)
+    steps.clean()
+    assert not own.exists()
+    assert shared.exists()
+    assert [s["name"] for s in list_steps(tmp_path)] == ["shared"]
+
+
+def test_fingerprint_is_of_content(tmp_path):
+    (tmp_path / "a").write_text("1")
+    before = fingerprint(tmp_path)
+    time.sleep(0.01)
+    (tmp_path / "a").write_text("1")
+    assert fingerprint(tmp_path) == before
+    (tmp_path / "a").write_text("2")
+    assert fingerprint(tmp_path) != before
