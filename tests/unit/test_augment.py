@@ -48,7 +48,8 @@ def test_nothing_drawn_changes_only_the_level(stores):
 
 
 def test_noise_is_mixed_at_the_ratio_asked_for(stores, say):
-    quiet = dict(equalizer=0, distortion=0, pitch=0, band_stop=0, low_pass=0, room=0, color_noise=0, level_change=0, overdrive=0, peak_db=(0, 0))
+    names = ("equalizer", "distortion", "pitch", "band_stop", "low_pass", "room", "color_noise", "level_change", "overdrive")
+    quiet = {**dict.fromkeys(names, 0.0), "peak_db": (0.0, 0.0)}
     word = say("computer")[:8000]
     clips = [augment.Augmenter(augment.Chain(noise=1, noise_snr_db=(snr, snr), **quiet), *stores, 16000)(word, 0, np.random.default_rng(3))
              for snr in (0.0, 20.0)]
