@@ -88,7 +88,8 @@ def build(
     """Fill `folder` with a store from `make(plan, chunk)` for each chunk, in parallel; finished chunks are kept.
 
     `make` must be a top-level function that depends on its arguments alone: the store is then the same whatever the
-    number of workers and however often it was cut off. `fresh`: each chunk in a process of its own, for what remembers.
+    number of workers and however often it was cut off. `fresh`: each chunk in a process of its own,
+    for what remembers; `plan.warm_up()` is called before it, to load what may be shared.
     """
     parts = folder / "chunks"
     parts.mkdir(parents=True, exist_ok=True)
@@ -98,6 +99,7 @@ def build(
 
 
 def _fresh_chunk(parts: Path, make: Callable[[Any, int], Iterable[Row]], plan: Any, chunk: int) -> None:
+    plan.warm_up()
     in_fresh_process(_write_chunk, parts, make, plan, chunk)
 
 

@@ -58,8 +58,9 @@ def write(
 def det_plot(recall: np.ndarray, false_accepts_per_hour: np.ndarray, at: tuple[float, float] | None, name: str) -> str:
     """Missed phrases against false accepts per hour, the chosen cutoff marked. SVG."""
     figure, axes = _axes("False accepts per hour", "Missed phrases (%)")
-    order = np.argsort(false_accepts_per_hour, kind="stable")
-    axes.step(false_accepts_per_hour[order], 100 * (1 - recall[order]), where="post", color=BLUE, linewidth=2, label=name)
+    # from the highest cutoff down: recall and false accepts only grow
+    false, missed = np.maximum.accumulate(false_accepts_per_hour[::-1]), 100 * (1 - recall[::-1])
+    axes.plot(false, missed, color=BLUE, linewidth=2, drawstyle="steps-post", label=name)
     if at is not None:
         axes.plot(at[1], 100 * (1 - at[0]), "o", color=RED, markersize=9, label="the manifest's cutoff", clip_on=False, zorder=5)
     axes.axvline(0.5, color=GREY, linestyle=":", linewidth=1)

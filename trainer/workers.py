@@ -96,7 +96,10 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> None:
     send.close()
     child.join()
     if child.exitcode != 0:
-        told = receive.recv() if receive.poll() else f"the speech engine ended with signal {-(child.exitcode or 0)}"
+        try:
+            told = str(receive.recv())
+        except EOFError:  # it could not tell
+            told = f"a library crashed (signal {-(child.exitcode or 0)}); run again with another --seed or --engine"
         raise WorkerError(told)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 
 import numpy as np
@@ -12,6 +13,7 @@ from wordfreq import available_languages, top_n_list
 from trainer.wakeword.engines import espeak
 
 MAX_LETTERS = 60
+SIMILAR = 40
 _VOWEL = re.compile(r"^[',%=]*[aeiouAEIOUV03@&yQWY]")
 
 
@@ -37,8 +39,7 @@ def slug(phrase: str) -> str:
 
 def spoken(phrase: str, language: str) -> list[str]:
     """Phonemes of a phrase, words separated by "|". Raises PhraseError when the language cannot pronounce it."""
-    words = re.sub(r"[^\w\s'\u2019-]", " ", phrase)
-    found = espeak.phonemes(words, language)
+    found = espeak.phonemes(" ".join(_plain_words(phrase)), language)
     sounds = [p for p in found if p != "|"]
     if len(sounds) < 3:
         raise PhraseError(
@@ -54,7 +55,7 @@ def _words(language: str) -> tuple[str, ...]:
     """The language's most frequent words (wordfreq), without digits; English where the language has no list."""
     code = language.split("-", maxsplit=1)[0]
     code = code if code in available_languages() else "en"
-    return tuple(w for w in top_n_list(code, 8000) if w.isalpha() or "'" in w)
+    return tuple(w for w in top_n_list(code, 8000, wordlist="small") if w.isalpha() or "'" in w)
 
 
 def sentence(rng: np.random.Generator, language: str, avoid: frozenset[str]) -> str:
@@ -82,7 +83,8 @@ def _lexicon(language: str) -> dict[str, list[str]]:
     return {w: espeak.phonemes(w, language) for w in _words(language)[:6000] if len(w) > 2}
 
 
-def similar_words(word: str, language: str, count: int) -> list[str]:
+@cache
+def similar_words(word: str, language: str, count: int) -> tuple[str, ...]:
     """The frequent words that sound most like `word`, but not the same."""
     own = espeak.phonemes(word, language)
     scored = []
@@ -91,7 +93,7 @@ def similar_words(word: str, language: str, count: int) -> list[str]:
             far = distance(own, sounds) / max(len(own), 1)
             if far >= 0.2:
                 scored.append((far, other))
-    return [w for _, w in sorted(scored)[:count]]
+    return tuple(w for _, w in sorted(scored)[:count])
 
 
 @cache
@@ -103,9 +105,23 @@ def _inventory(language: str) -> tuple[list[str], list[str]]:
     return [p for p in common if _VOWEL.match(p)], [p for p in common if not _VOWEL.match(p)]
 
 
+def load_words(languages: Iterable[str], near_misses_of: str) -> None:
+    """Load word lists, and what near misses of a phrase need, into this process (they are kept)."""
+    languages = list(languages)
+    for language in languages:
+        _words(language)
+    for word in _plain_words(near_misses_of):
+        similar_words(word, languages[0], SIMILAR)
+        _inventory(languages[0])
+
+
+def _plain_words(phrase: str) -> list[str]:
+    return re.sub(r"[^\w\s'\u2019-]", " ", phrase).split()
+
+
 def near_miss(rng: np.random.Generator, phrase: str, language: str) -> str:
     """Something a model may take for the phrase and must not: parts of it, other words in it, other sounds in it."""
-    words = re.sub(r"[^\w\s'\u2019-]", " ", phrase).split()
+    words = _plain_words(phrase)
     sounds = spoken(phrase, language)
     kind = rng.choice(["part", "word", "sounds", "beginning", "ending", "stretched"], p=[0.2, 0.3, 0.3, 0.08, 0.07, 0.05])
     if kind == "part" and len(words) > 1:
@@ -115,7 +131,7 @@ def near_miss(rng: np.random.Generator, phrase: str, language: str) -> str:
         return " ".join(extra + kept if rng.random() < 0.5 else kept + extra)
     if kind == "word":
         at = int(rng.integers(len(words)))
-        others = similar_words(words[at], language, 40)
+        others = similar_words(words[at], language, SIMILAR)
         if others:
             other = others[min(int(rng.exponential(10)), len(others) - 1)]
             return " ".join([*words[:at], other, *words[at + 1 :]])

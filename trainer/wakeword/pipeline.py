@@ -31,7 +31,7 @@ from trainer.wakeword.synthesis import SoundPlan, SpeechPlan
 from trainer.workers import Workers
 
 log = logging.getLogger("trainer")
-SECONDS_PER_SENTENCE = 2.6  # of synthesized speech, to turn hours into clips
+SECONDS_PER_SENTENCE = 1.8  # of synthesized speech, to turn hours into clips
 SECONDS_PER_NEGATIVE = 6.4
 AGREEMENT = 0.05  # mean difference of probability between the exported file and Keras that is let pass
 HELD_OUT = 10  # one voice, or clip, in ten is kept for the choice of weights and cutoff

@@ -15,7 +15,7 @@ from trainer import sounds
 from trainer.audio import SAMPLE_RATE_HZ, Audio, read, speech_bounds
 from trainer.clips import Row, audio_row
 from trainer.wakeword import phrases
-from trainer.wakeword.engines import EngineError, draw_voice
+from trainer.wakeword.engines import EngineError, draw_voice, load_engines
 
 CHUNK = 100
 KINDS = {"phrase": 0, "confusion": 1, "speech": 2}
@@ -37,6 +37,12 @@ class SpeechPlan:
     seed: int
     piper: str = ""  # key of Piper's model, if it speaks PIPER_TENTHS of the clips
     rendered: str = ""  # folder of what it said
+
+    def warm_up(self) -> None:
+        """Load engines and word lists (not a word is said: that would change what is said after)."""
+        languages = (self.language, *OTHER_LANGUAGES) if self.kind == "speech" else (self.language,)
+        phrases.load_words(languages, near_misses_of=self.phrase if self.kind == "confusion" else "")
+        load_engines(self.engines)
 
 
 def said_by_piper(plan: SpeechPlan, number: int) -> bool:

@@ -15,7 +15,7 @@ IN_PROCESS = ("espeak", "flite")
 # flite's three voices come from people, espeak-ng's hundreds from a formula; both are needed, and English has both
 FLITE_SHARE = 0.4
 
-__all__ = ["IN_PROCESS", "EngineError", "Voice", "draw_voice", "usable_engines"]
+__all__ = ["IN_PROCESS", "EngineError", "Voice", "draw_voice", "load_engines", "usable_engines"]
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,13 @@ def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
         if name not in able:
             raise EngineError(f"engine '{name}' does not speak '{language}'; use --engine=espeak")
     return names or able
+
+
+def load_engines(engines: tuple[str, ...]) -> None:
+    """Load libraries and voices without saying anything."""
+    espeak.variants()
+    if "flite" in engines:
+        flite.load()
 
 
 def draw_voice(rng: np.random.Generator, language: str, engines: tuple[str, ...]) -> Voice:

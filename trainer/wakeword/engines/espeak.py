@@ -69,8 +69,8 @@ def variants() -> tuple[str, ...]:
     for folder in _DATA:
         found = Path(folder) / "voices" / "!v"
         if found.is_dir():
-            # whispers and robots are no voices that people have
-            odd = re.compile(r"whisper|robo|zac|demonic|antonio|caleb|iven|storm|victor|travis", re.I)
+            # whispers and robots are no voices that people have; rob crashes at some phonemes (1.51)
+            odd = re.compile(r"whisper|robo|zac|demonic|antonio|caleb|iven|storm|victor|travis|^rob$", re.I)
             library = _library()[0]
             names = sorted(p.name for p in found.iterdir() if not odd.search(p.name))
             return tuple(n for n in names if library.espeak_SetVoiceByName(f"en-us+{n}".encode()) == 0)

@@ -48,6 +48,12 @@ def _voice(name: str) -> Any:
     return register(None)
 
 
+def load() -> None:
+    """Load all voices."""
+    for name in VOICES:
+        _voice(name)
+
+
 def speak(text: str, voice: str, stretch: float, pitch_hz: float, timbre: float) -> Audio:
     """Say English text. `stretch` > 1 is slower; `timbre` > 1 raises all formants at the same tempo."""
     library, handle = _library(), _voice(voice)

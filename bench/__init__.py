@@ -1,0 +1,1 @@
+"""Speed of every stage, side by side (`make bench`)."""

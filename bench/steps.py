@@ -1,0 +1,63 @@
+"""Training steps and validation, as a run does them."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from trainer import models
+from trainer.batches import Source, draw_batch
+from trainer.clips import Frames
+from trainer.training import Loop
+from trainer.wakeword.learning import scan as scan_clips
+
+
+class _Timer:
+    """Stands in for the product: notes when rounds end."""
+
+    def __init__(self) -> None:
+        self.marks: list[tuple[int, float]] = []
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Nothing."""
+        return {}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Nothing."""
+
+    def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
+        """Note the time."""
+        self.marks.append((step, time.perf_counter()))
+        return {}
+
+
+def ours(features: Path, home: Path, seconds: float, name: str = "mixednet") -> float:
+    """Steps per second of the real loop, batches and all, without the first round (which compiles)."""
+    frames = Frames(features)
+    half = len(frames) // 2
+    sources = [Source("a", frames, np.arange(half), 0.3, 1.0, after_mark=(2, 32)), Source("b", frames, np.arange(half, len(frames)), 0.7, 0.0)]
+    spec, timer = models.spec_of(name), _Timer()
+    steps = 50 + int(seconds * 60) // 50 * 50
+    with tempfile.TemporaryDirectory(dir=home) as folder:
+        Loop(models.build(spec), lambda i: draw_batch(sources, [], 0.5, 128, spec.frames, 1, i), steps, 50, Path(folder), timer).run()
+    (first, start), (last, end) = timer.marks[0], timer.marks[-1]
+    return (last - first) / (end - start)
+
+
+def scan(features: Path) -> tuple[float, float]:
+    """(hours of audio scored per second, MB that ten hours take more than one)."""
+    frames = Frames(features)
+    scanner = models.build(models.spec_of("mixednet"), "scan")
+    per_hour = int(360_000 / frames.index["length"][0])
+    clips = np.arange(per_hour) % len(frames)
+    scan_clips(scanner, frames, clips)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    start = time.perf_counter()
+    scan_clips(scanner, frames, np.tile(clips, 10))
+    spent = time.perf_counter() - start
+    return 10 / spent, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
