@@ -85,8 +85,10 @@ def speech_bounds(samples: Audio, floor_factor: float = 3.0, peak_share: float =
     peak = np.percentile(energy, 99)
     if peak < 1e-4:
         return None
-    # where speech fills the clip there is no floor to measure: never ask for more than a quarter of the peak
-    floor = min(np.percentile(energy, 10) * floor_factor, peak / 4)
+    # digital silence, with which recorders fill up, is no background; and where speech fills the clip there is no floor
+    # to measure: never ask for more than a quarter of the peak
+    heard = energy[energy > peak * 1e-4]
+    floor = min(np.percentile(heard, 10) * floor_factor, peak / 4)
     loud = energy > max(floor, peak * peak_share)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.view(np.int8), [0]])))
     starts, ends = edges[::2], edges[1::2]

@@ -170,7 +170,13 @@ def test_nothing_is_written_outside(tmp_path):
         info = tarfile.TarInfo("../outside.txt")
         info.size = 1
         archive.addfile(info, io.BytesIO(b"x"))
-    with pytest.raises(CorpusError, match="damaged"):
+    with pytest.raises(CorpusError, match="outside"):
+        corpora.unpack(path, tmp_path / "in")
+    with tarfile.open(path, "w") as archive:
+        info = tarfile.TarInfo("link")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(info)
+    with pytest.raises(CorpusError, match="link or device"):
         corpora.unpack(path, tmp_path / "in")
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../outside.txt", "x")

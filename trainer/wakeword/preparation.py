@@ -86,8 +86,10 @@ def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         part = after[: PHRASE_SAMPLES - begin]
         scene[begin : begin + len(part)] += part
     changed = _augmenter(plan.chain, plan.rooms, plan.noises, PHRASE_SAMPLES)(scene, 0, rng)
-    if rng.random() < 0.25:  # clients that gate their microphone give digital silence before
-        changed[: max(0, start - int(rng.uniform(0, 0.4) * SAMPLE_RATE_HZ))] = 0
+    if rng.random() < 0.4:  # the microphone opens just before, or closes after: the background begins and ends with it
+        changed[: max(0, start - int(rng.uniform(0, 1.3) * SAMPLE_RATE_HZ))] *= rng.choice([0.0, 1e-3])
+    if rng.random() < 0.3:
+        changed[end + int(rng.uniform(0.03, 0.4) * SAMPLE_RATE_HZ) :] *= rng.choice([0.0, 1e-3])
     return features(changed), int(clips.index["group"][i]), mark_frame(end)
 
 
