@@ -3,7 +3,7 @@ RUN = $(COMPOSE) run --rm
 IN_TEST = $(RUN) test sh -c 'setup_python_venv --dev >/dev/null && cd /opt/voicekiln && exec "$$@"' sh
 PYTHON = /data/.venv/bin/python
 
-.PHONY: help wakeword test test-images lint bench quality lock
+.PHONY: help wakeword test test-images test-piper lint bench lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -18,6 +18,9 @@ test: ## Unit tests, tiny end-to-end lines, and the models in the real client (i
 
 test-images: ## The images on the real engine: users, mounts, signals, the main job (needs python3-venv and git here)
 	tests/images/run
+
+test-piper: ## Piper's path with a tiny generator and voice, in an environment with Torch (needs python3-venv here)
+	tests/piper/run
 
 lint: ## ruff, mypy, shellcheck (in a container)
 	$(COMPOSE) build test

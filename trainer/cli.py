@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -124,8 +125,6 @@ def status(data_dir: Path) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def clean(data_dir: Path, older_than_days: float, phrase: str | None, dry_run: bool) -> None:
     """Free disk: remove intermediate steps (they are made again when needed). Models in output/ stay."""
-    import shutil
-
     from trainer.steps import list_steps
 
     freed = 0
@@ -206,6 +205,8 @@ def train(wake_word: str, title: str | None, **flags: Any) -> None:
     log.info("Model:    %s", result.model)
     log.info("Metadata: %s", result.manifest)
     log.info("Report:   %s", result.folder / "report.html")
+    if result.made:
+        shutil.copyfile(log_file, result.folder / "training.log")  # to its last line
 
 
 @wakeword.command()

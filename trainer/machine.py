@@ -73,7 +73,7 @@ def check_gpu() -> None:
         if not OLDEST_CAPABILITY <= float(capability) < NEWEST_CAPABILITY + 1:
             raise MachineError(
                 f"GPU {name} (compute capability {capability}) has no kernels in TensorFlow {version_of('tensorflow')}: train on the "
-                "processor with CUDA_VISIBLE_DEVICES=-1 (it takes minutes), or with KERAS_BACKEND=jax and jax[cuda] installed"
+                "processor: CUDA_VISIBLE_DEVICES=-1 (it takes minutes)"
             )
 
 

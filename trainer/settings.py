@@ -21,7 +21,7 @@ from trainer import models
 DEFAULTS_FILE = ".defaults.env"
 QUICK = {"samples": 3000, "training_steps": 3000, "speech_hours": 2.0}
 # for the libraries, not for us; allowed in the file
-PASSED_ON = ("CUDA_VISIBLE_DEVICES", "KERAS_BACKEND", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_CPP_MIN_LOG_LEVEL")
+PASSED_ON = ("CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_CPP_MIN_LOG_LEVEL")
 
 
 class SettingsError(Exception):

@@ -351,10 +351,13 @@ def train_wake_word(loaded: Loaded, phrase: str, title: str, steps: Steps, log_f
     """The whole line. Raises the one-line errors of its parts, and Stopped."""
     s = loaded.settings
     name = phrases.slug(phrase)
+    check_gpu()
+    phrases.spoken(phrase, s.language)
+    for folder in filter(None, (s.personal_samples, s.negative_samples)):
+        recordings.audio_files(folder)  # a wrong path is told now, not after an hour
     with Workers(s.workers or cores()) as workers:
         line = Line(s, phrase, steps, workers)
-        check_gpu()
-        phrases.spoken(phrase, s.language)
+        line.piper()
         prove_export(line)
         prepared = prepare(line)
         trained = train(line, prepared)

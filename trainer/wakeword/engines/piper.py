@@ -97,7 +97,7 @@ def render(
     plan.write_text(json.dumps({"model": str(model.path), "batch_size": batch_size, "items": items}))
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     with progress("speaking (piper)", len(texts), len(texts) - len(missing)) as bar, \
-            subprocess.Popen([str(python), str(_SPEAK), str(plan), str(folder)], env=clean, stdout=subprocess.PIPE,
+            subprocess.Popen([str(python), "-P", str(_SPEAK), str(plan), str(folder)], env=clean, stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -42,6 +42,8 @@ def speak_onnx(model, items, folder, batch_size):
 
 def speak_generator(model, items, folder, batch_size):
     """Batches through the generator; each batch seeded by its first item."""
+    import piper.train
+    import piper.train.vits.models  # noqa: F401
     import torch
     from piper.config import PiperConfig
     from piper.phoneme_ids import phonemes_to_ids
