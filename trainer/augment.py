@@ -27,7 +27,7 @@ class Chain:
 
     equalizer: float = 0.6
     equalizer_db: float = 8.0
-    tilt_db_per_octave: float = 4.0  # with the equalizer: bass-heavy and thin microphones
+    tilt_db_per_octave: float = 6.0  # with the equalizer: bass-heavy and thin microphones
     distortion: float = 0.1
     pitch: float = 0.1
     pitch_semitones: float = 3.0

@@ -42,7 +42,7 @@ def room_response(rng: np.random.Generator) -> Audio:
 
 def noise_clip(rng: np.random.Generator, seconds: float = 8.0) -> Audio:
     """One household-like sound of `seconds`, peak 0.5: hiss, fan, hum, clicks, tones, chords, rumble, steps, alarms."""
-    kinds = (_hiss, _fan, _hum, _clicks, _tones, _chords, _bursts, _sweeps)
+    kinds = (_hiss, _waves, _fan, _hum, _clicks, _tones, _chords, _bursts, _sweeps)
     total = int(seconds * _HZ)
     sound = np.zeros(total, np.float32)
     for kind in rng.choice(len(kinds), rng.integers(1, 4), replace=False):
@@ -54,6 +54,12 @@ def noise_clip(rng: np.random.Generator, seconds: float = 8.0) -> Audio:
 def _hiss(rng: np.random.Generator, total: int) -> Audio:
     start = rng.integers(_HZ * 20)
     return np.take(color_noise(int(rng.integers(5))), np.arange(start, start + total), mode="wrap")
+
+
+def _waves(rng: np.random.Generator, total: int) -> Audio:
+    """Noise that swells and ebbs every one to five seconds: sea, traffic, applause."""
+    swell = np.interp(np.arange(total), np.linspace(0, total, 8), rng.uniform(0, 1, 8)) ** rng.uniform(1, 6)
+    return _hiss(rng, total) * swell
 
 
 def _fan(rng: np.random.Generator, total: int) -> Audio:

@@ -146,7 +146,7 @@ def _negative(plan: FeaturePlan, scene: Audio, rng: np.random.Generator, interru
 
 
 def interrupt(samples: Audio, rng: np.random.Generator) -> Audio:
-    """Cut into stretches of other levels, many of them silent, that begin at once or within half a second.
+    """Cut into stretches of other levels, many of them silent, that begin at once or within two seconds.
 
     The front-end's noise estimate falls to nothing in silence, and whatever comes next, the sea or a saw, is then as
     large as a shouted word: without such examples a model wakes at every start of a sound.
@@ -155,7 +155,7 @@ def interrupt(samples: Audio, rng: np.random.Generator) -> Audio:
     levels = rng.choice([0.0, 1e-3, 0.1, 1.0], len(cuts) + 1, p=[0.4, 0.15, 0.1, 0.35])
     gains = np.repeat(levels, np.diff(np.concatenate([[0], cuts, [len(samples)]]))).astype(np.float32)
     for cut in cuts:
-        length = int(rng.integers(2) * rng.integers(1, SAMPLE_RATE_HZ // 2))
+        length = int(rng.choice([0.0, 0.3, 2.0]) * rng.random() * SAMPLE_RATE_HZ)
         ramp = gains[cut : cut + length]
         if len(ramp) and cut > 0:
             rise = np.linspace(0, 1, len(ramp), dtype=np.float32)
