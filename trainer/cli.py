@@ -180,7 +180,11 @@ def train(wake_word: str, title: str | None, **flags: Any) -> None:
         log.log(logging.INFO if not line.endswith(" default") else logging.DEBUG, "  %s", line)
 
     from trainer.machine import summary
+    from trainer.programs import quiet
     from trainer.steps import Steps
+
+    with quiet():
+        import keras  # noqa: F401
     from trainer.wakeword.pipeline import train_wake_word
 
     redo = tuple(name.strip() for name in settings.redo.split(",") if name.strip())

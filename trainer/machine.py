@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from trainer.programs import quiet
 from trainer.workers import minutes
 
 # the compute capabilities that the wheels of TensorFlow 2.21 hold kernels for; newer ones only if the driver can compile
@@ -100,8 +101,10 @@ def check() -> list[str]:
     lines.append(f"CPU: {here.cpu} ({here.cores} cores)  Memory: {here.memory_mb} mb")
     check_gpu()
     try:
-        import keras
         import numpy as np
+
+        with quiet():
+            import keras
 
         start = time.monotonic()
         value = float(keras.ops.sum(keras.ops.matmul(np.eye(64, dtype="float32"), np.ones((64, 64), "float32"))))
@@ -113,7 +116,8 @@ def check() -> list[str]:
 
             found = [tf.config.experimental.get_device_details(d).get("device_name", d.name) for d in tf.config.list_physical_devices("GPU")]
             lines.append(f"TensorFlow {tf.__version__}: {'GPU ' + ', '.join(found) if found else 'CPU (no GPU found)'}")
-        from ai_edge_litert.interpreter import Interpreter  # noqa: F401
+        with quiet():
+            from ai_edge_litert.interpreter import Interpreter  # noqa: F401
         from pymicro_wakeword import MicroWakeWord  # noqa: F401
 
         from trainer.features import features

@@ -6,20 +6,17 @@ states, which is the form of the published models. Input step is forced to 26/25
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import tempfile
-import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trainer.features import CHANNELS, FEATURE_MAX, FEATURE_STEP
+from trainer.programs import quiet
 
 # MicroMutableOpResolver<20> of ESPHome's micro_wake_word component
 ESPHOME_OPS = frozenset({
@@ -57,28 +54,6 @@ def streaming_tflite(model: Any, calibration: np.ndarray, stride: int) -> bytes:
     converter.inference_output_type = tf.uint8
     with quiet():
         return bytes(converter.convert())
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """The converter's C++ talks on stdout and stderr: keep it for the case that it fails."""
-    kept = [os.dup(1), os.dup(2)]
-    with tempfile.TemporaryFile() as spool, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for number in (1, 2):
-                os.dup2(spool.fileno(), number)
-            yield
-        except BaseException:
-            spool.seek(0)
-            os.write(kept[1], spool.read()[-4000:])
-            raise
-        finally:
-            for number, copy in zip((1, 2), kept, strict=True):
-                os.dup2(copy, number)
-                os.close(copy)
 
 
 def check(data: bytes) -> dict[str, Any]:
