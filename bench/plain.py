@@ -42,6 +42,9 @@ class Audiomentations:
             a.ApplyImpulseResponse(str(home / "room_wav"), p=0.5), a.Normalize(apply_to="only_too_loud_sounds", p=1.0),
         ])
 
+        for _ in range(100):  # numba compiles each transform when it is first drawn
+            self.clip(np.random.default_rng(0).normal(0, 0.1, 10_000).astype(np.float32))
+
     def __call__(self, word: np.ndarray) -> int:
         """Change one clip of 3.2 s; says 1."""
         self.clip(word)

@@ -85,6 +85,7 @@ def main() -> None:
         one_core, chain_rate = rate(augment_one), rate(lambda: chain(word[next(counter) % len(word)]))
         row("augmentation, one core", one_core, chain_rate, 285, "clips/s")
         many = 1500 * cores
+        pool.run(_augment_many, [(str(home), k, 1) for k in range(8 * cores)], "opening rooms and noises")
         both = timed(lambda: pool.run(_augment_many, [(str(home), k, many // 60) for k in range(60)], "augmenting"))
         row("augmentation, all cores", many / both, chain_rate, 285, "clips/s")
 

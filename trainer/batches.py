@@ -65,6 +65,9 @@ def draw_batch(
             x[row] = source.frames.data[start : start + window]
         labels[rows], weights[rows] = source.label, source.weight
     mask(x, rng)
+    # a device that has just started has heard nothing: its states are zero
+    for row in np.flatnonzero(rng.random(size) < 0.1):
+        x[row, : rng.integers(0, window // 3 if labels[row, 0] else window - 20)] = 0
     return x, labels, weights
 
 
