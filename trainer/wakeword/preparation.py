@@ -95,7 +95,10 @@ def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
 
 def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     clips = _open(plan.clips)
-    scene, at = np.zeros(NEGATIVE_SAMPLES, np.float32), 0
+    scene = np.zeros(NEGATIVE_SAMPLES, np.float32)
+    # half of the talk begins after a silence, as the phrase does: else a model learns that whoever begins to speak calls it
+    quiet = rng.random() < 0.5
+    at = int(rng.uniform(0, 2.5) * SAMPLE_RATE_HZ) if quiet else 0
     order = np.random.default_rng([plan.seed, 29]).permutation(len(clips))
     group, step = -1, 0
     # walk the clips so that each is used before any comes again
@@ -109,7 +112,7 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         said = said * np.float32(10 ** (rng.uniform(-6, 6) / 20))
         part = said[: NEGATIVE_SAMPLES - at]
         scene[at : at + len(part)] = part
-        at += len(part) + int(rng.exponential(0.25) * SAMPLE_RATE_HZ)
+        at += len(part) + int((rng.uniform(0.6, 2.5) if quiet else rng.exponential(0.25)) * SAMPLE_RATE_HZ)
         step += 1
     return _negative(plan, scene, rng, 0.2), group, -1
 
