@@ -20,7 +20,6 @@ from trainer.workers import Workers
 
 PAUSE_FRAMES = 74  # ESPHome takes no notice of 74 slices (0.74 s) after it starts and after it wakes
 SETTLE_SECONDS = 1.0  # faint noise before and after a clip: a device listens before anybody speaks
-WINDOWS = (3, 4, 5, 6, 8, 10)
 
 
 @dataclass(frozen=True)
