@@ -9,6 +9,10 @@ import numpy as np
 
 from trainer.clips import Frames
 
+# a device that has just started has heard nothing: a window may reach back before its clip, over zeros
+COLD_SHARE = 0.25
+COLD_FRAMES = 30
+
 
 @dataclass(frozen=True)
 class Source:
@@ -28,10 +32,28 @@ class Source:
         index = self.frames.index[self.clips[rng.integers(len(self.clips), size=count)]]
         if self.after_mark is not None:
             low, high = self.after_mark
-            ends = index["mark"] + rng.integers(low, high + 1, size=count)
+            ends = np.minimum(index["mark"] + rng.integers(low, high + 1, size=count), index["length"])
         else:
-            ends = rng.integers(np.minimum(window, index["length"]), index["length"] + 1)
-        return index["start"] + np.clip(ends, np.minimum(window, index["length"]), index["length"])
+            lowest = np.where(rng.random(count) < COLD_SHARE, COLD_FRAMES, window)
+            ends = rng.integers(np.minimum(lowest, index["length"]), index["length"] + 1)
+        return index["start"] + ends
+
+    def begins(self, ends: np.ndarray) -> np.ndarray:
+        """Numbers of the first frames of the clips in which windows end."""
+        starts = self.frames.index["start"]
+        return starts[np.searchsorted(starts, ends, side="left") - 1]
+
+
+Part = tuple[Frames, np.ndarray]  # a store, and the numbers of some of its clips
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Clips that no training step sees, for the choice of weights and cutoff."""
+
+    phrases: Part
+    ambient: list[Part]  # what a device hears for hours
+    near_misses: list[Part]  # what it hears seldom
 
 
 @dataclass(frozen=True)
@@ -49,7 +71,7 @@ def draw_batch(
     rng = np.random.default_rng([seed, step])
     shares = np.array([s.share for s in sources])
     kinds = np.sort(rng.choice(len(sources), size, p=shares / shares.sum()))
-    x = np.empty((size, window, sources[0].frames.width), np.uint8)
+    x = np.zeros((size, window, sources[0].frames.width), np.uint8)
     labels, weights = np.empty((size, 1), np.float32), np.empty((size, 1), np.float32)
     mined = {h.source: h.ends for h in hard if len(h.ends)}
     for kind, source in enumerate(sources):
@@ -60,14 +82,11 @@ def draw_batch(
         if kind in mined:
             take = rng.random(len(rows)) < hard_share
             ends[take] = mined[kind][rng.integers(len(mined[kind]), size=int(take.sum()))]
-        starts = ends - window
-        for row, start in zip(rows, starts, strict=True):
-            x[row] = source.frames.data[start : start + window]
+        starts = np.maximum(ends - window, source.begins(ends))
+        for row, start, end in zip(rows, starts, ends, strict=True):
+            x[row, window - (end - start) :] = source.frames.data[start:end]
         labels[rows], weights[rows] = source.label, source.weight
     mask(x, rng)
-    # a device that has just started has heard nothing: its states are zero
-    for row in np.flatnonzero(rng.random(size) < 0.1):
-        x[row, : rng.integers(0, window // 3 if labels[row, 0] else window - 20)] = 0
     return x, labels, weights
 
 

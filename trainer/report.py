@@ -106,7 +106,7 @@ def training_plot(metrics: list[dict[str, float]]) -> str:
     scored = [m for m in metrics if "score" in m]
     right = axes.twinx()
     right.plot([m["step"] for m in scored], [100 * m["score"] for m in scored], color=BLUE, linewidth=2, marker="o", markersize=4)
-    right.set_ylabel("Recall at 0.5 ... 32 false accepts/h (%)", color=BLUE)
+    right.set_ylabel("Recall at the limits (%)", color=BLUE)
     return _svg(figure)
 
 

@@ -86,6 +86,8 @@ def test_windows_lie_inside_their_clip_and_carry_its_label(sources):
         assert len(values) == 1
         assert (values.pop() > 100) == (label == 0)
     assert 60 < labels.sum() < 140
+    started = (x[labels[:, 0] == 0, :40] == 0).all((1, 2))  # longer than any mask: before the clip, the device was off
+    assert 0.05 < started.mean() < 0.4
     assert (weights == 1).all()
 
 

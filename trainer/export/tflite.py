@@ -37,6 +37,8 @@ def streaming_tflite(model: Any, calibration: np.ndarray, stride: int) -> bytes:
     """Convert a `stream` form model. `calibration`: uint8 steps (clips, frames, 40), fed `stride` frames at a time."""
     import tensorflow as tf
 
+    settle(model, stride)
+
     def representative() -> Iterator[list[np.ndarray]]:
         ends = np.zeros((1, stride, CHANNELS), np.float32)
         ends[0, 0, 0] = FEATURE_MAX
@@ -54,6 +56,21 @@ def streaming_tflite(model: Any, calibration: np.ndarray, stride: int) -> bytes:
     converter.inference_output_type = tf.uint8
     with quiet():
         return bytes(converter.convert())
+
+
+def settle(model: Any, stride: int, most: int = 2000) -> None:
+    """Set the states to what silence leaves in them. States of zero are no answer to any sound: a network meets
+    them at every start of the device, and never in training. Raises ExportError."""
+    rings = [w for layer in model.layers for w in layer.weights if w.name == "ring"]
+    silence = np.zeros((1, stride, CHANNELS), np.float32)
+    before = [np.asarray(r) for r in rings]
+    for _ in range(most):
+        model(silence)
+        now = [np.asarray(r) for r in rings]
+        if all(np.array_equal(a, b) for a, b in zip(before, now, strict=True)):
+            return
+        before = now
+    raise ExportError(f"the states are not at rest after {most} steps of silence")
 
 
 def check(data: bytes) -> dict[str, Any]:

@@ -10,49 +10,54 @@ import keras
 import numpy as np
 
 from trainer import models
-from trainer.batches import Hard, Source
+from trainer.batches import Hard, HeldOut, Part, Source
 from trainer.clips import Frames
 from trainer.metrics import sliding_mean
 from trainer.models.layers import copy_weights
 from trainer.training import MetricsLog
+from trainer.wakeword.evaluation import PAUSE_FRAMES
 
 WINDOW = 5  # sliding window of the clients while weights are chosen
 LIMITS_PER_HOUR = (0.5, 2.0, 8.0, 32.0)
+NEAR_MISS_SHARES = (0.01, 0.03, 0.1)
 HARD_WINDOWS = 3000
 MINED_HOURS = 2.0
 
 
-def scan(model: keras.Model, frames: Frames, clips: np.ndarray, batch: int = 32) -> np.ndarray:
-    """Logits along each clip (all of one length): (clips, positions), one every stride."""
+def scan(model: keras.Model, spec: Any, frames: Frames, clips: np.ndarray, batch: int = 32) -> np.ndarray:
+    """Logits along each clip (all of one length): (clips, length // stride), the same positions as a device that starts
+    with the clip."""
     if not len(clips):
         return np.zeros((0, 1), np.float32)
-    return np.concatenate([
-        np.asarray(model.predict_on_batch(np.stack([frames.raw(int(c)) for c in _padded(clips, at, batch)])))
-        for at in range(0, len(clips), batch)
-    ])[: len(clips)]
-
-
-def _padded(clips: np.ndarray, at: int, batch: int) -> np.ndarray:
-    """A full batch from `at` (the last clip repeated), so that one compiled shape serves."""
-    part = clips[at : at + batch]
-    return np.pad(part, (0, batch - len(part)), mode="edge")
+    before = spec.frames - spec.stride  # a device starts as if it had heard silence
+    padded = np.zeros((batch, before + int(frames.index["length"][clips].max()), frames.width), np.uint8)
+    found = []
+    for at in range(0, len(clips), batch):
+        for row, clip in zip(padded, clips[at : at + batch], strict=False):
+            raw = frames.raw(int(clip))
+            row[before : before + len(raw)], row[before + len(raw) :] = raw, 0
+        found.append(np.asarray(model.predict_on_batch(padded)))
+    return np.concatenate(found)[: len(clips)]
 
 
 def probability(logits: np.ndarray) -> np.ndarray:
-    """Sigmoid."""
-    return 1 / (1 + np.exp(-logits))
+    """Sigmoid, in double precision: single cannot tell logits above 17 apart."""
+    return 1 / (1 + np.exp(-logits.astype(np.float64)))
+
+
+def heard_from(spec: Any) -> int:
+    """The first output that a device takes notice of."""
+    return -(-PAUSE_FRAMES // spec.stride)
 
 
 class Learning:
     """The product part of the training loop."""
 
     def __init__(
-        self, spec: Any, sources: Sequence[Source], positives: tuple[Frames, np.ndarray],
-        ambient: Sequence[tuple[Frames, np.ndarray]], steps: int, mine_every: int, seed: int, folder: Path,
+        self, spec: Any, sources: Sequence[Source], held_out: HeldOut, steps: int, mine_every: int, seed: int, folder: Path
     ) -> None:
-        """`positives`, `ambient`: (frames, clips) held out of training, for the choice of weights."""
         self.scanner = models.build(spec, "scan")
-        self.spec, self.sources, self.positives, self.ambient = spec, sources, positives, ambient
+        self.spec, self.sources, self.held_out = spec, sources, held_out
         self.steps, self.mine_every, self.seed, self.log = steps, mine_every, seed, MetricsLog(folder)
         self.hard: list[Hard] = []
         self.best_score = -1.0
@@ -91,32 +96,37 @@ class Learning:
             length = int(source.frames.index["length"][source.clips[0]])
             many = min(len(source.clips), max(1, int(MINED_HOURS * 360_000 / length)))
             clips = np.sort(rng.choice(source.clips, many, replace=False))
-            logits = scan(self.scanner, source.frames, clips)
+            logits = scan(self.scanner, self.spec, source.frames, clips)
             # the highest of each half second, so that one sound does not fill the list
-            group = 16
-            whole = logits.shape[1] // group * group
-            peaks = logits[:, :whole].reshape(len(clips), -1, group)
+            group, first = 16, heard_from(self.spec)
+            whole = max(0, logits.shape[1] - first) // group * group
+            peaks = logits[:, first : first + whole].reshape(len(clips), -1, group)
             if not peaks.size:
                 continue
-            at = peaks.argmax(2) + np.arange(peaks.shape[1]) * group
+            at = first + peaks.argmax(2) + np.arange(peaks.shape[1]) * group
             top = peaks.max(2).ravel()
             order = np.argsort(-top, kind="stable")[: max(64, min(HARD_WINDOWS, len(top) // 20))]
             starts = source.frames.index["start"][clips][order // peaks.shape[1]]
-            ends = starts + self.spec.frames + at.ravel()[order] * self.spec.stride
+            ends = starts + (at.ravel()[order] + 1) * self.spec.stride
             self.hard.append(Hard(number, ends.astype(np.int64)))
 
     def _choose(self, model: keras.Model, step: int) -> dict[str, float]:
-        """Recall at several false-accept limits on held-out audio; keep the weights with the best mean."""
-        frames, clips = self.positives
-        peaks = sliding_mean(probability(scan(self.scanner, frames, clips)), WINDOW).max(1)
-        ambient = [sliding_mean(probability(scan(self.scanner, f, c)), WINDOW).max(1) for f, c in self.ambient]
-        loud = np.sort(np.concatenate(ambient))[::-1]
-        hours = sum(float(f.index["length"][c].sum()) for f, c in self.ambient) / 360_000
-        recalls = []
-        for limit in LIMITS_PER_HOUR:
-            allowed = int(limit * hours)
-            recalls.append(float(np.mean(peaks > loud[allowed])) if allowed < len(loud) else 1.0)
-        score = float(np.mean(recalls))
+        """Recall on held-out audio at several limits, for ambient audio (per hour) and for near misses (shares of them);
+        keep the weights with the best mean."""
+
+        def highest(frames: Frames, clips: np.ndarray) -> np.ndarray:
+            return sliding_mean(probability(scan(self.scanner, self.spec, frames, clips)), WINDOW)[:, heard_from(self.spec) :].max(1)
+
+        def recalls(parts: Sequence[Part], allowed: Sequence[float]) -> list[float]:
+            loud = np.sort(np.concatenate([highest(f, c) for f, c in parts]))[::-1]
+            return [float(np.mean(peaks > loud[int(many)])) if many < len(loud) else 1.0 for many in allowed]
+
+        peaks = highest(*self.held_out.phrases)
+        ambient, near = self.held_out.ambient, self.held_out.near_misses
+        hours = sum(float(f.index["length"][c].sum()) for f, c in ambient) / 360_000
+        among_ambient = recalls(ambient, [limit * hours for limit in LIMITS_PER_HOUR])
+        among_near = recalls(near, [share * sum(len(c) for _, c in near) for share in NEAR_MISS_SHARES])
+        score = float(np.mean(among_ambient) + np.mean(among_near)) / 2
         if score >= self.best_score or not self.best:
             self.best_score, self.best = score, [np.asarray(w).copy() for w in model.weights]
-        return {"recall": recalls[0], "score": score}
+        return {"recall": among_ambient[0], "recall_near_misses": among_near[0], "score": score}

@@ -15,7 +15,7 @@ import numpy as np
 
 from trainer import clips, experiment, models, package
 from trainer.augment import Chain
-from trainer.batches import Source, draw_batch
+from trainer.batches import HeldOut, Part, Source, draw_batch
 from trainer.clips import Clips, Frames
 from trainer.corpora import read_catalogue
 from trainer.export import manifest
@@ -111,7 +111,7 @@ class Line:
         used = {"clips": source, "speech": around.speech, "rooms": around.rooms}
         used |= {f"noises_{i}": folder for i, folder in enumerate(around.noises)}
         make = partial(self._build, preparation.feature_chunk, plan, count, preparation.CHUNK, f"features ({name})")
-        return self.steps.run(f"features_{name}", make, told, used)
+        return self.steps.run(f"features_{name}", make, told, used, version=2)
 
     def _build(self, make: Any, plan: Any, count: int, size: int, label: str, out: Path, fresh: bool = False) -> None:
         clips.build(out, make, plan, -(-count // size), label, self.workers, fresh)
@@ -189,10 +189,12 @@ SHARES = {
 }
 
 
-def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], tuple[Frames, np.ndarray], list[tuple[Frames, np.ndarray]]]:
-    """(training sources, held-out positives, held-out negatives)."""
-    sources, ambient = [], []
-    positives: tuple[Frames, np.ndarray] | None = None
+def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], HeldOut]:
+    """What is trained on, and what is held out of it."""
+    sources: list[Source] = []
+    ambient: list[Part] = []
+    near_misses: list[Part] = []
+    phrases: Part | None = None
     for name, folder in prepared.items():
         frames = Frames(folder)
         share, label = SHARES.get(name) or SHARES[name.split("_")[0]]
@@ -208,11 +210,11 @@ def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], tuple[Frames, n
         after = AFTER_MARK_FRAMES if label > 0 else None
         sources.append(Source(name, frames, train, share, label, after_mark=after))
         if name == "phrase":
-            positives = frames, out[:1500]
+            phrases = frames, out[:1500]
         elif len(out):
-            ambient.append((frames, out))
-    assert positives is not None
-    return sources, positives, ambient
+            (near_misses if name in ("confusion", "broken") else ambient).append((frames, out))
+    assert phrases is not None
+    return sources, HeldOut(phrases, ambient, near_misses)
 
 
 def train(line: Line, prepared: dict[str, Path]) -> Path:
@@ -229,10 +231,10 @@ def train(line: Line, prepared: dict[str, Path]) -> Path:
         keras.utils.set_random_seed(s.seed)
         if not s.resume:
             (out / "checkpoint.npz").unlink(missing_ok=True)
-        sources, positives, ambient = sources_of(prepared)
+        sources, held_out = sources_of(prepared)
         model = models.build(spec)
         every = 500 if s.training_steps <= 10_000 else 1000
-        learning = Learning(spec, sources, positives, ambient, s.training_steps, every, s.seed, out)
+        learning = Learning(spec, sources, held_out, s.training_steps, every, s.seed, out)
 
         def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             return draw_batch(sources, learning.hard, 0.5, s.training_batch_size, spec.frames, s.seed, step)
@@ -243,7 +245,7 @@ def train(line: Line, prepared: dict[str, Path]) -> Path:
 
     params = {"model": s.model, "spec": spec, "steps": s.training_steps, "batch": s.training_batch_size,
               "learning_rate": s.learning_rate, "seed": s.seed}
-    return line.steps.run("train", make, params, prepared)
+    return line.steps.run("train", make, params, prepared, version=2)
 
 
 def prove_export(line: Line) -> None:
@@ -259,7 +261,7 @@ def prove_export(line: Line) -> None:
         tflite.check(data)
         tflite.arena_bytes(out / "model.tflite")
 
-    line.steps.run("prove_export", make, {"spec": spec, "model": line.settings.model}, shared=True)
+    line.steps.run("prove_export", make, {"spec": spec, "model": line.settings.model}, version=2, shared=True)
 
 
 def export(line: Line, prepared: dict[str, Path], trained: Path) -> Path:
@@ -272,8 +274,8 @@ def export(line: Line, prepared: dict[str, Path], trained: Path) -> Path:
         from trainer.wakeword.operating_point import calibrate, choose
 
         model = load_weights(spec, trained)
-        sources, positives, ambient = sources_of(prepared)
-        shift, scale = calibrate(in_form(model, spec, "scan"), positives, ambient, s.false_accepts_per_hour)
+        sources, held_out = sources_of(prepared)
+        shift, scale = calibrate(in_form(model, spec, "scan"), spec, held_out, s.false_accepts_per_hour)
         head = model.get_layer("head")
         head.kernel.assign(head.kernel / scale)
         head.bias.assign((head.bias - shift) / scale)
@@ -283,13 +285,13 @@ def export(line: Line, prepared: dict[str, Path], trained: Path) -> Path:
         told = tflite.check(data)
         told["calibration"] = {"shift": shift, "scale": scale}
         told["arena_measured"], told["arena"] = tflite.arena_bytes(out / "model.tflite")
-        told |= choose(data, spec, in_form(model, spec, "scan"), positives, ambient, s.false_accepts_per_hour)
+        told |= choose(data, spec, in_form(model, spec, "scan"), held_out, s.false_accepts_per_hour)
         if told["agreement"]["mean"] > AGREEMENT:
             raise tflite.ExportError(f"the exported model differs from Keras by {told['agreement']['mean']:.3f} on average; at most {AGREEMENT}")
         (out / "export.json").write_text(json.dumps(told, indent=1) + "\n")
 
     params = {"limit": s.false_accepts_per_hour, "model": s.model, "spec": spec, "seed": s.seed}
-    return line.steps.run("export", make, params, {**prepared, "trained": trained})
+    return line.steps.run("export", make, params, {**prepared, "trained": trained}, version=2)
 
 
 def load_weights(spec: Any, trained: Path) -> Any:

@@ -12,11 +12,13 @@ import numpy as np
 from trainer import audio
 from trainer.audio import SAMPLE_RATE_HZ, Audio
 from trainer.augment import Augmenter, Chain
+from trainer.batches import COLD_SHARE
 from trainer.clips import Clips, Row
 from trainer.features import STEP_SAMPLES, WINDOW_SAMPLES, features
 
 CHUNK = 64
 PHRASE_SAMPLES = int(3.2 * SAMPLE_RATE_HZ)  # the noise estimate settles in the second before the model's window
+EARLIEST_SAMPLES = int(0.9 * SAMPLE_RATE_HZ)  # devices take no notice in their first 0.74 s
 NEGATIVE_SAMPLES = int(6.4 * SAMPLE_RATE_HZ)
 DEFAULT_CHAIN = Chain()
 AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
@@ -70,6 +72,8 @@ def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     i = number % len(clips)
     said = vary(clips[i], rng) if plan.varied else clips[i]
     end = PHRASE_SAMPLES - int(rng.uniform(0.34, 0.7) * SAMPLE_RATE_HZ)
+    if rng.random() < COLD_SHARE:  # called soon after the device has started
+        end = min(end, max(EARLIEST_SAMPLES, len(said)) + int(rng.uniform(0.0, 1.0) * SAMPLE_RATE_HZ))
     start = end - len(said)
     scene = np.zeros(PHRASE_SAMPLES, np.float32)
     scene[max(0, start) : end] = said[max(0, -start) :]
@@ -86,9 +90,8 @@ def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         part = after[: PHRASE_SAMPLES - begin]
         scene[begin : begin + len(part)] += part
     changed = _augmenter(plan.chain, plan.rooms, plan.noises, PHRASE_SAMPLES)(scene, 0, rng)
-    if rng.random() < 0.4:  # the microphone opens just before, or closes after: the background begins and ends with it
-        changed[: max(0, start - int(rng.uniform(0, 1.3) * SAMPLE_RATE_HZ))] *= rng.choice([0.0, 1e-3])
-    if rng.random() < 0.3:
+    open_microphone(changed, start, rng)
+    if rng.random() < 0.3:  # ... and closes after it
         changed[end + int(rng.uniform(0.03, 0.4) * SAMPLE_RATE_HZ) :] *= rng.choice([0.0, 1e-3])
     return features(changed), int(clips.index["group"][i]), mark_frame(end)
 
@@ -98,7 +101,7 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     scene = np.zeros(NEGATIVE_SAMPLES, np.float32)
     # half of the talk begins after a silence, as the phrase does: else a model learns that whoever begins to speak calls it
     quiet = rng.random() < 0.5
-    at = int(rng.uniform(0, 2.5) * SAMPLE_RATE_HZ) if quiet else 0
+    at = first_sound = int(rng.uniform(0, 3.5) * SAMPLE_RATE_HZ) if quiet else 0
     order = np.random.default_rng([plan.seed, 29]).permutation(len(clips))
     group, step = -1, 0
     # walk the clips so that each is used before any comes again
@@ -114,7 +117,7 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         scene[at : at + len(part)] = part
         at += len(part) + int((rng.uniform(0.6, 2.5) if quiet else rng.exponential(0.25)) * SAMPLE_RATE_HZ)
         step += 1
-    return _negative(plan, scene, rng, 0.2), group, -1
+    return _negative(plan, scene, rng, 0.2, first_sound), group, -1
 
 
 def _broken(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
@@ -142,10 +145,17 @@ def _noise(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     return _negative(plan, scene, rng, 0.6), number, -1
 
 
-def _negative(plan: FeaturePlan, scene: Audio, rng: np.random.Generator, interrupted: float) -> np.ndarray:
-    """Augmented features of a negative scene, in a share of them interrupted."""
+def _negative(plan: FeaturePlan, scene: Audio, rng: np.random.Generator, interrupted: float, first_sound: int = 0) -> np.ndarray:
+    """Augmented features of a negative scene, in a share of them interrupted. `first_sound`: where its speech begins."""
     changed = _augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)
+    open_microphone(changed, first_sound, rng)
     return features(interrupt(changed, rng) if rng.random() < interrupted else changed)
+
+
+def open_microphone(samples: Audio, start: int, rng: np.random.Generator) -> None:
+    """In place, in four of ten: silence until up to 1.3 s before `start`, so that the background begins with the speech."""
+    if rng.random() < 0.4:
+        samples[: max(0, start - int(rng.uniform(0, 1.3) * SAMPLE_RATE_HZ))] *= rng.choice([0.0, 1e-3])
 
 
 def interrupt(samples: Audio, rng: np.random.Generator) -> Audio:

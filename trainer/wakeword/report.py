@@ -23,7 +23,8 @@ def training_report(path: Path, record: dict[str, Any], trained: Path) -> None:
     settings = record["settings"]
     cards = [
         (percent(held["recall"]), f"recall on {held['positives']} held-out clips (95 %: {percent(low)} to {percent(high)})"),
-        (f"{held['false_accepts_per_hour']:.1f} / h", f"false accepts in {held['hours']:.2f} h of held-out near misses, speech and noise"),
+        (f"{held['false_accepts_per_hour']:.1f} / h", f"false accepts in {held['hours']:.2f} h of held-out speech and noise"),
+        (f"{held['near_misses_taken']} of {held['near_misses']}", "stretches of 6 s full of near misses of the phrase wake it"),
         (f"{told['cutoff']:.2f} x {told['window']}", "cutoff and sliding window in the manifest"),
         (f"{told['bytes'] / 1000:.0f} kB", f"model; arena {told['arena']} bytes ({told['arena_measured']} measured)"),
         (f"{record['client']['woke']} of {record['client']['phrases']}", "clips of the phrase wake pymicro-wakeword"),
@@ -43,9 +44,8 @@ def training_report(path: Path, record: dict[str, Any], trained: Path) -> None:
         ("Operations", ["operation", "count"], [[k, str(v)] for k, v in told["ops"].items()]),
         ("Versions", [], [[k, v] for k, v in record["versions"].items()]),
     ]
-    notes = ["These figures come from held-out synthetic clips, with many near misses of the phrase among the other audio: "
-             "they compare runs. What counts is your room: record the phrase and some hours of ordinary sound, and run "
-             "`trainer wakeword evaluate`."]
+    notes = ["These figures come from held-out clips, synthetic ones unless real ones were given: they compare runs. What counts "
+             "is your room: record the phrase and some hours of ordinary sound, and run `trainer wakeword evaluate`."]
     if settings["quick"]["value"]:
         notes.insert(0, "A --quick run: fewer voices, less other speech and fewer steps than a full one. Expect more false accepts.")
     agreement = told["agreement"]
