@@ -40,7 +40,10 @@ need_data() { # stop before anything is written where it would be lost or cannot
 }
 
 venv_lock() { # the lock file that this machine's environment is built from
-    if [ "${GPU:-}" = true ] || { [ -z "${GPU:-}" ] && [ -e /dev/nvidiactl ]; }; then echo "$CODE/requirements/gpu.lock"; else echo "$CODE/requirements/cpu.lock"; fi
+    local kind=cpu
+    if [ "${GPU:-}" = true ] || { [ -z "${GPU:-}" ] && [ -e /dev/nvidiactl ]; }; then kind=gpu; fi
+    [ "${KERAS_BACKEND:-}" != jax ] || kind="jax-$kind"
+    echo "$CODE/requirements/$kind.lock"
 }
 
 venv_key() { cat "$@" | sha256sum | cut -c1-16; }

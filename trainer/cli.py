@@ -20,6 +20,7 @@ from typing import Any
 import click
 
 from trainer import __version__
+from trainer.workers import start_log
 
 log = logging.getLogger("trainer")
 
@@ -169,6 +170,7 @@ def train(wake_word: str, title: str | None, **flags: Any) -> None:
 
     loaded = load({k: v for k, v in flags.items() if v is not None})
     settings = loaded.settings
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # of this process, which exports; what trains has its own
     phrase = phrases.clean(wake_word)
     title = " ".join((title or " ".join(w[:1].upper() + w[1:] for w in phrase.rstrip(".!?").split())).split())
     log_file = _start_log(settings.data_dir / "work" / "logs", phrases.slug(phrase))
@@ -319,17 +321,10 @@ def datasets(cleanup_archives: bool, cleanup_intermediate_files: bool, catalogue
 
 def _start_log(folder: Path | None, name: str) -> Path:
     """Log to the terminal, and with DEBUG to a file if a folder is given; returns the file."""
-    log.setLevel(logging.DEBUG)
-    terminal = logging.StreamHandler(sys.stderr)
-    terminal.setLevel(logging.INFO)
-    terminal.setFormatter(logging.Formatter("%(message)s" if sys.stderr.isatty() else "%(asctime)s %(message)s", "%H:%M:%S"))
-    log.handlers[:] = [terminal]
-    log.propagate = False  # libraries put handlers of their own on the root
     if folder is None:
+        start_log()
         return Path(os.devnull)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{time.strftime('%Y-%m-%d-%H-%M-%S')}-{os.getpid()}-{name}.log"
-    file = logging.FileHandler(path, encoding="utf-8")
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(file)
+    start_log(str(path))
     return path

@@ -66,15 +66,15 @@ def _gpus() -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows if len(row) == 2]
 
 
-def check_gpu() -> None:
+def check_gpu(backend: str) -> None:
     """Raises MachineError when a GPU is there that TensorFlow's wheels have no kernels for."""
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+    if backend != "tensorflow" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
         return
     for name, capability in _gpus():
         if not OLDEST_CAPABILITY <= float(capability) < NEWEST_CAPABILITY + 1:
             raise MachineError(
-                f"GPU {name} (compute capability {capability}) has no kernels in TensorFlow {version_of('tensorflow')}: train on the "
-                "processor: CUDA_VISIBLE_DEVICES=-1 (it takes minutes)"
+                f"GPU {name} (compute capability {capability}) has no kernels in TensorFlow {version_of('tensorflow')}: train with "
+                "-e KERAS_BACKEND=jax, or on the processor with -e CUDA_VISIBLE_DEVICES=-1 (it takes minutes)"
             )
 
 
@@ -99,7 +99,7 @@ def check() -> list[str]:
     lines = []
     here = machine()
     lines.append(f"CPU: {here.cpu} ({here.cores} cores)  Memory: {here.memory_mb} mb")
-    check_gpu()
+    check_gpu(os.environ.get("KERAS_BACKEND", "tensorflow"))
     try:
         import numpy as np
 

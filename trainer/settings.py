@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from trainer import models
 
 DEFAULTS_FILE = ".defaults.env"
-QUICK = {"samples": 3000, "training_steps": 3000, "speech_hours": 2.0}
+QUICK = {"samples": 3000, "training_steps": 3000, "speech_hours": 2.0, "weight_decay": 0.4}
 # for the libraries, not for us; allowed in the file
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_CPP_MIN_LOG_LEVEL")
 
@@ -36,7 +36,7 @@ class WakeWordSettings(BaseSettings):
     samples: int = Field(20_000, ge=50, le=1_000_000, description="Clips of the phrase to synthesize.")
     batch_size: int = Field(100, ge=1, le=10_000, description="Clips that Piper speaks at once.")
     training_steps: int = Field(25_000, ge=50, le=10_000_000, description="Training steps.")
-    quick: bool = Field(False, description="A smaller run for a first look: 3000 samples, 2 h of speech, 3000 steps.")
+    quick: bool = Field(False, description="A smaller run for a first look: 3000 samples, 2 h of speech, 3000 steps of stronger decay.")
     personal_samples: Path | None = Field(None, description="Folder of your own recordings of the phrase.")
     negative_samples: Path | None = Field(None, description="Folder of recordings that must not wake the device.")
     language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]+)?$", description="Language of the phrase, as espeak-ng names it.")
@@ -44,10 +44,13 @@ class WakeWordSettings(BaseSettings):
     model: str = Field("mixednet", description=f"Model: {' or '.join(models.NAMES)}.")
     speech_hours: float = Field(8.0, gt=0.01, le=1000, description="Hours of other speech to synthesize.")
     training_batch_size: int = Field(128, ge=8, le=4096, description="Windows in a training step.")
-    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of Adam; it falls with a cosine.")
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW; it falls with a cosine.")
+    weight_decay: float = Field(0.1, ge=0, le=100, description="Weight decay of AdamW (times the learning rate, each step).")
     false_accepts_per_hour: float = Field(0.5, gt=0, le=100, description="Limit for which weights and cutoff are chosen.")
     seed: int = Field(1, ge=0, description="Seed of every random choice.")
     author: str = Field("Voicekiln", min_length=1, description="Author in the manifest.")
+    keras_backend: str = Field("tensorflow", pattern="^(tensorflow|jax)$", description="What trains: tensorflow, or jax for GPUs that "
+                               "TensorFlow does not support. Give it as a variable: the Python environment depends on it.")
     workers: int = Field(0, ge=0, le=1024, description="Worker processes; 0 takes one per core.")
     resume: bool = Field(True, description="Go on with what an interrupted run left; --no-resume starts its step over.")
     redo: str = Field("", description="Steps to do again: names with commas, or all.")

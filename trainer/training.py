@@ -49,7 +49,7 @@ class Product(Protocol):
         """From a checkpoint."""
 
     def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
-        """Called between rounds; returns figures to show."""
+        """Called between rounds, with the averaged weights in the model; returns figures to show."""
 
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
@@ -66,6 +66,7 @@ class Loop:
     folder: Path
     product: Product
     learning_rate: float = 1e-3
+    weight_decay: float = 0.1
     label: str = "training"
     optimizer: keras.optimizers.Optimizer = field(init=False)
 
@@ -75,7 +76,10 @@ class Loop:
             self.learning_rate * 0.1, max(self.steps - warm_up, 1), alpha=0.002,
             warmup_target=self.learning_rate, warmup_steps=warm_up,
         )
-        self.optimizer = keras.optimizers.Adam(schedule, clipnorm=5.0)
+        # decay and averaged weights: without them single outliers decide; see CONTRIBUTING
+        self.optimizer = keras.optimizers.AdamW(
+            schedule, weight_decay=self.weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=min(0.999, 1 - 6 / self.steps)
+        )
         self.model.compile(
             self.optimizer, keras.losses.BinaryCrossentropy(from_logits=True),
             # XLA on every backend: the layers are written for it
@@ -104,7 +108,9 @@ class Loop:
                 if not np.isfinite(loss):
                     raise TrainingError(f"the loss is {loss} at step {step}: try a smaller LEARNING_RATE")
                 if step == end:
-                    bar.update(0, loss=loss, **self.product.after_round(self.model, step, loss))
+                    with self._averaged():
+                        told = self.product.after_round(self.model, step, loss)
+                    bar.update(0, loss=loss, **told)
                 if stop.requested or step == self.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self._save(step)
                     saved = time.monotonic()
@@ -130,6 +136,15 @@ class Loop:
 
         compiled = tf.function(self.model.train_step, jit_compile=True)
         return lambda batch: compiled(tuple(tf.constant(part) for part in batch))["loss"]
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model with the running mean of its weights (Polyak & Juditsky 1992)."""
+        trained = [np.asarray(v).copy() for v in self.model.trainable_variables]
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        yield
+        for variable, value in zip(self.model.trainable_variables, trained, strict=True):
+            variable.assign(value)
 
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]

@@ -11,10 +11,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
 
 from tqdm import tqdm
+
+from trainer.programs import quiet
 
 log = logging.getLogger("trainer")
 
@@ -101,6 +104,61 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> None:
         except EOFError:  # it could not tell
             told = f"a library crashed (signal {-(child.exitcode or 0)}); run again with another --seed or --engine"
         raise WorkerError(told)
+
+
+def in_backend(name: str, function: Callable[..., Any], *arguments: Any) -> None:
+    """function(*arguments) in a new process whose Keras runs on `name`. SIGTERM is handed on, and its end waited for.
+
+    `function` must be a top-level function. Raises WorkerError with the text of what it raised.
+    """
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    logs = [h.baseFilename for h in log.handlers if isinstance(h, logging.FileHandler)]
+    child = context.Process(target=_call_in_backend, args=(name, logs, send, function, arguments))
+    child.start()
+    send.close()
+    try:
+        child.join()
+    except BaseException as stop:
+        if not isinstance(stop, KeyboardInterrupt):  # a terminal sends Ctrl-C to both
+            child.terminate()
+        child.join()
+        raise
+    if child.exitcode != 0:
+        try:
+            told = str(receive.recv())
+        except EOFError:
+            told = f"training ended with signal {-(child.exitcode or 0)}, most likely for lack of memory"
+        raise WorkerError(told)
+
+
+def _call_in_backend(name: str, logs: list[str], send: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    os.environ["KERAS_BACKEND"] = name
+    start_log(*logs)
+    try:
+        with quiet():
+            import keras  # noqa: F401
+        function(*arguments)
+    except ModuleNotFoundError as error:
+        send.send(f"{error.name} is not in the Python environment: start the container with -e KERAS_BACKEND={name}, so that it is built for it")
+        raise SystemExit(1) from None
+    except Exception as error:
+        send.send(f"{error}")
+        raise SystemExit(1) from None
+
+
+def start_log(*files: str) -> None:
+    """Log to the terminal, and with DEBUG to files."""
+    log.setLevel(logging.DEBUG)
+    terminal = logging.StreamHandler(sys.stderr)
+    terminal.setLevel(logging.INFO)
+    terminal.setFormatter(logging.Formatter("%(message)s" if sys.stderr.isatty() else "%(asctime)s %(message)s", "%H:%M:%S"))
+    log.handlers[:] = [terminal]
+    log.propagate = False  # libraries put handlers of their own on the root
+    for path in files:
+        file = logging.FileHandler(path, encoding="utf-8")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        log.addHandler(file)
 
 
 class progress:

@@ -84,6 +84,14 @@ def test_only_what_depends_runs_again(result, recordings):
     assert {name for name, seconds in steps.seconds.items() if seconds} == {"read_negative", "features_negative", "train", "export", "finish"}
 
 
+def test_jax_trains_too(result, recordings):
+    other, steps = run(recordings, keras_backend="jax")
+    assert {name for name, seconds in steps.seconds.items() if seconds} == {"train", "export", "finish"}
+    told = json.loads((other.folder / "experiment.json").read_text())
+    assert told["export"]["agreement"]["mean"] < 0.05
+    assert told["client"]["woke"] >= 1
+
+
 def test_the_client_hears_what_the_evaluation_hears(result, home, workers, say):
     """Same clips through pymicro-wakeword and through `evaluate`: same decisions."""
     from trainer.wakeword.client import wakes

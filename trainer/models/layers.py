@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import keras
+import numpy as np
 from keras import ops
 
 Form = Literal["train", "scan", "stream"]
@@ -102,6 +103,13 @@ class MixedDepthwise(StreamLayer):
         ]
         self.bias = self.add_weight(shape=(channels,), initializer="zeros", name="bias")
         self.add_ring(max(self.kernels) - 1, channels)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Told, since JAX cannot infer it when the time is open (time is axis 1 in all forms)."""
+        time = shape[1]
+        if time is not None and self.form != "stream":
+            time -= max(self.kernels) - 1
+        return (shape[0], time, *shape[2:])
 
     def call(self, x: Tensor) -> Tensor:  # noqa: D102
         if self.form == "train":
@@ -238,4 +246,4 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
     for layer in target.layers:
         for weight in layer.weights:
             if weight.name != "ring":
-                weight.assign(values[f"{layer.name}/{weight.name}"])
+                weight.assign(np.asarray(values[f"{layer.name}/{weight.name}"]).copy())  # a copy: JAX trains in place

@@ -28,7 +28,7 @@ from trainer.wakeword.engines import EngineError, piper, usable_engines
 from trainer.wakeword.preparation import AFTER_MARK_FRAMES, FeaturePlan
 from trainer.wakeword.recordings import FilesPlan
 from trainer.wakeword.synthesis import SoundPlan, SpeechPlan
-from trainer.workers import Workers
+from trainer.workers import Workers, in_backend
 
 log = logging.getLogger("trainer")
 SECONDS_PER_SENTENCE = 1.8  # of synthesized speech, to turn hours into clips
@@ -220,32 +220,40 @@ def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], HeldOut]:
 def train(line: Line, prepared: dict[str, Path]) -> Path:
     """The trained weights (weights.npz)."""
     s = line.settings
-    spec = models.spec_of(s.model)
 
     def make(out: Path) -> None:
-        import keras
+        if s.keras_backend == "tensorflow":
+            fit(s, prepared, out)
+        else:  # a process has one backend, and exporting needs TensorFlow
+            in_backend(s.keras_backend, fit, s, prepared, out)
 
-        from trainer.training import Loop
-        from trainer.wakeword.learning import Learning
-
-        keras.utils.set_random_seed(s.seed)
-        if not s.resume:
-            (out / "checkpoint.npz").unlink(missing_ok=True)
-        sources, held_out = sources_of(prepared)
-        model = models.build(spec)
-        every = 500 if s.training_steps <= 10_000 else 1000
-        learning = Learning(spec, sources, held_out, s.training_steps, every, s.seed, out)
-
-        def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return draw_batch(sources, learning.hard, 0.5, s.training_batch_size, spec.frames, s.seed, step)
-
-        Loop(model, batch, s.training_steps, 250, out, learning, s.learning_rate).run()
-        np.savez(out / "weights.npz", *learning.best)
-        (out / "checkpoint.npz").unlink()
-
-    params = {"model": s.model, "spec": spec, "steps": s.training_steps, "batch": s.training_batch_size,
-              "learning_rate": s.learning_rate, "seed": s.seed}
+    params = {"model": s.model, "spec": models.spec_of(s.model), "steps": s.training_steps, "batch": s.training_batch_size,
+              "learning_rate": s.learning_rate, "weight_decay": s.weight_decay, "seed": s.seed, "backend": s.keras_backend}
     return line.steps.run("train", make, params, prepared, version=2)
+
+
+def fit(s: WakeWordSettings, prepared: dict[str, Path], out: Path) -> None:
+    """Train from the checkpoint in `out`, if any, to weights.npz there. Raises Stopped and TrainingError."""
+    import keras
+
+    from trainer.training import Loop
+    from trainer.wakeword.learning import Learning
+
+    spec = models.spec_of(s.model)
+    keras.utils.set_random_seed(s.seed)
+    if not s.resume:
+        (out / "checkpoint.npz").unlink(missing_ok=True)
+    sources, held_out = sources_of(prepared)
+    model = models.build(spec)
+    every = 500 if s.training_steps <= 10_000 else 1000
+    learning = Learning(spec, sources, held_out, s.training_steps, every, s.seed, out)
+
+    def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        return draw_batch(sources, learning.hard, 0.5, s.training_batch_size, spec.frames, s.seed, step)
+
+    Loop(model, batch, s.training_steps, 250, out, learning, s.learning_rate, s.weight_decay).run()
+    np.savez(out / "weights.npz", *learning.best)
+    (out / "checkpoint.npz").unlink()
 
 
 def prove_export(line: Line) -> None:
@@ -353,7 +361,7 @@ def train_wake_word(loaded: Loaded, phrase: str, title: str, steps: Steps, log_f
     """The whole line. Raises the one-line errors of its parts, and Stopped."""
     s = loaded.settings
     name = phrases.slug(phrase)
-    check_gpu()
+    check_gpu(s.keras_backend)
     phrases.spoken(phrase, s.language)
     for folder in filter(None, (s.personal_samples, s.negative_samples)):
         recordings.audio_files(folder)  # a wrong path is told now, not after an hour
