@@ -52,12 +52,13 @@ def ours(features: Path, home: Path, seconds: float, name: str = "mixednet") -> 
 def scan(features: Path) -> tuple[float, float]:
     """(hours of audio scored per second, MB that ten hours take more than one)."""
     frames = Frames(features)
-    scanner = models.build(models.spec_of("mixednet"), "scan")
+    spec = models.spec_of("mixednet")
+    scanner = models.build(spec, "scan")
     per_hour = int(360_000 / frames.index["length"][0])
     clips = np.arange(per_hour) % len(frames)
-    scan_clips(scanner, frames, clips)
+    scan_clips(scanner, spec, frames, clips)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    scan_clips(scanner, frames, np.tile(clips, 10))
+    scan_clips(scanner, spec, frames, np.tile(clips, 10))
     spent = time.perf_counter() - start
     return 10 / spent, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000
