@@ -151,6 +151,14 @@ def shift_pitch(samples: Audio, semitones: float) -> Audio:
     return np.asarray(stretch.process(samples[None, :].astype(np.float32)))[0]
 
 
+def change_tempo(samples: Audio, factor: float) -> Audio:
+    """`factor` times as fast, pitch kept (signalsmith-stretch)."""
+    stretch = Signalsmith.Stretch()
+    stretch.preset(1, SAMPLE_RATE_HZ)
+    stretch.setTimeFactor(factor)
+    return np.asarray(stretch.process(samples[None, :].astype(np.float32)))[0]
+
+
 def distort(samples: Audio, amount: float) -> Audio:
     """Soft clipping (tanh) at the `1 - amount` quantile of the level, loudness kept."""
     threshold = np.percentile(np.abs(samples), 100 - 99 * amount) + 1e-9

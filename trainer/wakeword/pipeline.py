@@ -111,7 +111,7 @@ class Line:
         used = {"clips": source, "speech": around.speech, "rooms": around.rooms}
         used |= {f"noises_{i}": folder for i, folder in enumerate(around.noises)}
         make = partial(self._build, preparation.feature_chunk, plan, count, preparation.CHUNK, f"features ({name})")
-        return self.steps.run(f"features_{name}", make, told, used, version=2)
+        return self.steps.run(f"features_{name}", make, told, used, version=3)
 
     def _build(self, make: Any, plan: Any, count: int, size: int, label: str, out: Path, fresh: bool = False) -> None:
         clips.build(out, make, plan, -(-count // size), label, self.workers, fresh)
@@ -172,7 +172,7 @@ def prepare(line: Line) -> dict[str, Path]:
     if s.personal_samples:
         own = line.recordings("personal", s.personal_samples)
         many = len(Clips(own))
-        found["personal"] = line.features("personal", "phrase", own, min(many * 200, max(2000, s.samples // 2)), around, varied=True)
+        found["personal"] = line.features("personal", "phrase", own, min(many * 500, max(4000, s.samples // 2)), around, varied=True)
         found["broken_personal"] = line.features("broken_personal", "broken", own, max(200, min(many * 20, 2000)), around)
     if s.negative_samples:
         own = line.recordings("negative", s.negative_samples)
