@@ -13,7 +13,7 @@ import numpy as np
 from trainer import models
 from trainer.batches import Source, draw_batch
 from trainer.clips import Frames
-from trainer.training import Loop
+from trainer.training import Loop, cosine_adamw
 from trainer.wakeword.learning import scan as scan_clips
 
 
@@ -44,7 +44,9 @@ def ours(features: Path, home: Path, seconds: float, name: str = "mixednet") -> 
     spec, timer = models.spec_of(name), _Timer()
     steps = 50 + int(seconds * 60) // 50 * 50
     with tempfile.TemporaryDirectory(dir=home) as folder:
-        Loop(models.build(spec), lambda i: draw_batch(sources, [], 0.5, 128, spec.frames, 1, i), steps, 50, Path(folder), timer).run()
+        optimizer, loss = cosine_adamw(steps, 1e-3, 0.4), keras.losses.BinaryCrossentropy(from_logits=True)
+        batch = lambda i: draw_batch(sources, [], 0.5, 128, spec.frames, 1, i)  # noqa: E731
+        Loop(models.build(spec), batch, steps, 50, Path(folder), timer, optimizer, loss).run()
     (first, start), (last, end) = timer.marks[0], timer.marks[-1]
     return (last - first) / (end - start)
 

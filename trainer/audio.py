@@ -41,6 +41,8 @@ def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
             if seen and seen % frames == 0:
                 yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
     except (soundfile.LibsndfileError, OSError) as error:
+        if not path.exists():
+            raise AudioError("no such file") from error
         raise AudioError(f"cannot be decoded ({_reason(error)})") from error
     if not seen:
         raise AudioError("holds no audio")

@@ -31,8 +31,11 @@ def _errors() -> tuple[type[BaseException], ...]:
     from trainer.corpora import CorpusError
     from trainer.machine import MachineError
     from trainer.programs import ProgramError
+    from trainer.readers import ReaderError
     from trainer.settings import SettingsError
     from trainer.steps import StepError
+    from trainer.stt.client import ClientError
+    from trainer.text import TextError
     from trainer.wakeword.engines import EngineError
     from trainer.wakeword.phrases import PhraseError
     from trainer.wakeword.recordings import RecordingsError
@@ -40,7 +43,7 @@ def _errors() -> tuple[type[BaseException], ...]:
 
     found: list[type[BaseException]] = [
         AudioError, CorpusError, MachineError, ProgramError, SettingsError, StepError, EngineError, PhraseError, RecordingsError,
-        WorkerError, OSError, ValueError, MemoryError,
+        WorkerError, ReaderError, ClientError, TextError, OSError, ValueError, MemoryError,
     ]
     if "trainer.export.tflite" in sys.modules:
         found.append(sys.modules["trainer.export.tflite"].ExportError)
@@ -143,23 +146,26 @@ def wakeword() -> None:
     """Wake words: a phrase -> a streaming int8 .tflite and its manifest."""
 
 
-def _settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """One option a setting, from its definition: name, type, bounds and explanation live in trainer/settings.py."""
-    from trainer.settings import WakeWordSettings
+    from trainer import settings
 
-    for name, field in reversed(WakeWordSettings.model_fields.items()):
-        flag = "--" + name.replace("_", "-")
-        told = f"{field.description} [default: {field.default}]" if field.default not in (None, "", False) else field.description
-        if field.annotation is bool:
-            option = click.option(f"{flag}/--no-{flag[2:]}", default=None, help=told)
-        else:
-            option = click.option(flag, default=None, help=told, metavar=name.split("_")[-1].upper())
-        command = option(command)
-    return command
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        for name, field in reversed(getattr(settings, kind).model_fields.items()):
+            flag = "--" + name.replace("_", "-")
+            told = f"{field.description} [default: {field.default}]" if field.default not in (None, "", False) else field.description
+            if field.annotation is bool:
+                option = click.option(f"{flag}/--no-{flag[2:]}", default=None, help=told)
+            else:
+                option = click.option(flag, default=None, help=told, metavar=name.split("_")[-1].upper())
+            command = option(command)
+        return command
+
+    return decorate
 
 
 @wakeword.command()
-@_settings_options
+@_settings_options("WakeWordSettings")
 @click.argument("wake_word")
 @click.argument("title", required=False)
 def train(wake_word: str, title: str | None, **flags: Any) -> None:
@@ -317,6 +323,61 @@ def datasets(cleanup_archives: bool, cleanup_intermediate_files: bool, catalogue
     _start_log(None, "")
     with Workers(cores()) as pool:
         set_up(read_catalogue(catalogue), names, data_dir / "training_datasets", pool, cleanup_archives, cleanup_intermediate_files)
+
+
+@cli.group()
+def stt() -> None:
+    """Speech to text: transcribed clips -> .pbmm and .tflite for DeepSpeech 0.9.3 and Coqui STT 1.4."""
+
+
+@stt.command("train")
+@_settings_options("SpeechSettings")
+def train_speech(**flags: Any) -> None:
+    """Import, train, test and export."""
+    start = time.monotonic()
+    from trainer.settings import SpeechSettings, load
+
+    loaded = load({k: v for k, v in flags.items() if v is not None}, kind=SpeechSettings)
+    settings = loaded.settings
+    log_file = _start_log(settings.data_dir / "work" / "logs", "stt")
+    for line in loaded.lines():
+        log.log(logging.INFO if not line.endswith(" default") else logging.DEBUG, "  %s", line)
+    from trainer.machine import summary
+    from trainer.programs import quiet
+    from trainer.steps import Steps
+
+    with quiet():
+        import keras  # noqa: F401
+    from trainer.stt.pipeline import train_speech as run
+
+    redo = tuple(name.strip() for name in settings.redo.split(",") if name.strip())
+    steps = Steps(settings.data_dir / "work", redo, f"stt {settings.export_language}".strip())
+    result = run(loaded, steps, log_file)
+    if result.made:
+        log.info("\n%s\n", summary([(name, spent) for name, spent in steps.seconds.items()], time.monotonic() - start))
+    else:
+        log.info("Nothing to do: nothing changed since this model was made.")
+    for name, clients in result.figures.items():
+        for client, found in clients.items():
+            low, high = found["wer_interval"]
+            log.info("%s in %s: WER %.1f %% (95 %%: %.1f to %.1f), CER %.1f %%", name, client, 100 * found["wer"], 100 * low, 100 * high,
+                     100 * found["cer"])
+    log.info("Model: %s", result.folder)
+
+
+@stt.command()
+@click.option("--model", type=click.Path(path_type=Path, exists=True), required=True, help="output_graph.pbmm or .tflite.")
+@click.option("--library", type=click.Path(path_type=Path, exists=True), required=True, help="libdeepspeech.so 0.9.3 or libstt.so 1.4.0.")
+@click.option("--scorer", type=click.Path(path_type=Path, exists=True), help="External scorer.")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def transcribe(model: Path, library: Path, scorer: Path | None, files: tuple[Path, ...]) -> None:
+    """Transcribe FILES with a client's own library."""
+    from trainer import audio
+    from trainer.stt.client import Client
+
+    with Client(library, model, scorer) as client:
+        for path in files:
+            click.echo(f"{path}\t{client.hear(audio.to_int16(audio.read(path))).text}")
 
 
 def _start_log(folder: Path | None, name: str) -> Path:

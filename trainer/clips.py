@@ -21,7 +21,7 @@ INDEX = np.dtype([("start", np.int64), ("length", np.int64), ("group", np.int32)
 Row = tuple[np.ndarray, int, int]  # data, group, mark
 
 
-class _Store:
+class Store:
     """Read-only view. `index`: start and length of each clip in rows of the raw file; `group` tells apart what must not
     meet on both sides of a split (a voice, a recording); `mark` is the end of the phrase, or -1."""
 
@@ -44,7 +44,7 @@ class _Store:
         return self.data[start : start + length]
 
 
-class Clips(_Store):
+class Clips(Store):
     """Audio at 16 kHz; `clips[i]` is float32 in [-1, 1)."""
 
     dtype = np.int16
@@ -65,7 +65,7 @@ class Clips(_Store):
         return float(self.index["length"].sum()) / SAMPLE_RATE_HZ
 
 
-class Frames(_Store):
+class Frames(Store):
     """Features as uint8 steps (features.quantize), rows of 40 channels, 10 ms each."""
 
     dtype = np.uint8

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -73,3 +75,21 @@ def curve(peaks: np.ndarray, ambient: list[np.ndarray], hours: float, pause: int
     recall = 1 - np.searchsorted(sorted_peaks, CUTOFFS, side="right") / max(len(peaks), 1)
     false = np.array([sum(len(detections(m, c, pause)) for m in ambient) for c in CUTOFFS], float)
     return Curve(CUTOFFS, recall, false / hours, len(peaks), hours)
+
+
+def edit_distance(wanted: Sequence[Any], found: Sequence[Any]) -> int:
+    """Insertions, deletions and substitutions that turn one into the other (Levenshtein)."""
+    row = list(range(len(found) + 1))
+    for i, a in enumerate(wanted, 1):
+        above, row[0] = row[0], i
+        for j, b in enumerate(found, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (a != b))
+    return row[-1]
+
+
+def bootstrap(counts: np.ndarray, level: float = 0.95, rounds: int = 1000) -> tuple[float, float]:
+    """Interval of the ratio of sums over clips drawn again and again (Efron 1979). `counts`: (clips, 2), errors and total."""
+    picked = np.random.default_rng(0).integers(len(counts), size=(rounds, len(counts)))
+    sums = counts[picked].sum(1)
+    low, high = np.percentile(sums[:, 0] / np.maximum(sums[:, 1], 1), (50 - level * 50, 50 + level * 50))
+    return float(low), float(high)

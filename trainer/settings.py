@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from dotenv import dotenv_values
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from trainer import models
 
 DEFAULTS_FILE = ".defaults.env"
-QUICK = {"samples": 3000, "training_steps": 3000, "speech_hours": 2.0, "weight_decay": 0.4}
+QUICK = {"samples": 3000, "training_steps": 3000, "speech_hours": 2.0}
 # for the libraries, not for us; allowed in the file
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_CPP_MIN_LOG_LEVEL")
 
@@ -28,34 +28,11 @@ class SettingsError(Exception):
     """A setting that is unknown or has no sense; one line."""
 
 
-class WakeWordSettings(BaseSettings):
+class Settings(BaseSettings):
     """Every setting has a flag (`--training-steps=N`) and a variable (`TRAINING_STEPS`) of its name."""
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
-
-    samples: int = Field(20_000, ge=50, le=1_000_000, description="Clips of the phrase to synthesize.")
-    batch_size: int = Field(100, ge=1, le=10_000, description="Clips that Piper speaks at once.")
-    training_steps: int = Field(25_000, ge=50, le=10_000_000, description="Training steps.")
-    quick: bool = Field(False, description="A smaller run for a first look: 3000 samples, 2 h of speech, 3000 steps of stronger decay.")
-    personal_samples: Path | None = Field(None, description="Folder of your own recordings of the phrase.")
-    negative_samples: Path | None = Field(None, description="Folder of recordings that must not wake the device.")
-    language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]+)?$", description="Language of the phrase, as espeak-ng names it.")
-    engine: str = Field("auto", description="Speech engines: auto, or a list of espeak, flite (English), piper.")
-    model: str = Field("mixednet", description=f"Model: {' or '.join(models.NAMES)}.")
-    speech_hours: float = Field(8.0, gt=0.01, le=1000, description="Hours of other speech to synthesize.")
-    training_batch_size: int = Field(128, ge=8, le=4096, description="Windows in a training step.")
-    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW; it falls with a cosine.")
-    weight_decay: float = Field(0.1, ge=0, le=100, description="Weight decay of AdamW (times the learning rate, each step).")
-    false_accepts_per_hour: float = Field(0.5, gt=0, le=100, description="Limit for which weights and cutoff are chosen.")
-    seed: int = Field(1, ge=0, description="Seed of every random choice.")
-    author: str = Field("Voicekiln", min_length=1, description="Author in the manifest.")
-    keras_backend: str = Field("tensorflow", pattern="^(tensorflow|jax)$", description="What trains: tensorflow, or jax for GPUs that "
-                               "TensorFlow does not support. Give it as a variable: the Python environment depends on it.")
-    workers: int = Field(0, ge=0, le=1024, description="Worker processes; 0 takes one per core.")
-    resume: bool = Field(True, description="Go on with what an interrupted run left; --no-resume starts its step over.")
-    redo: str = Field("", description="Steps to do again: names with commas, or all.")
-    cleanup_work_dir: bool = Field(False, description="Remove this phrase's intermediate files at the end.")
-    data_dir: Path = Field(Path("/data"), description="Where everything is written.")
+    quick_values: ClassVar[dict[str, Any]] = {}
 
     @classmethod
     def settings_customise_sources(
@@ -67,24 +44,79 @@ class WakeWordSettings(BaseSettings):
         return (init_settings,)
 
 
+class WakeWordSettings(Settings):
+    """Of `train_wake_word`."""
+
+    quick_values: ClassVar[dict[str, Any]] = QUICK
+
+    samples: int = Field(20_000, ge=50, le=1_000_000, description="Clips of the phrase to synthesize.")
+    batch_size: int = Field(100, ge=1, le=10_000, description="Clips that Piper speaks at once.")
+    training_steps: int = Field(25_000, ge=50, le=10_000_000, description="Training steps.")
+    quick: bool = Field(False, description="A smaller run for a first look: 3000 samples, 2 h of speech, 3000 steps.")
+    personal_samples: Path | None = Field(None, description="Folder of your own recordings of the phrase.")
+    negative_samples: Path | None = Field(None, description="Folder of recordings that must not wake the device.")
+    language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]+)?$", description="Language of the phrase, as espeak-ng names it.")
+    engine: str = Field("auto", description="Speech engines: auto, or a list of espeak, flite (English), piper.")
+    model: str = Field("mixednet", description=f"Model: {' or '.join(models.NAMES)}.")
+    speech_hours: float = Field(8.0, gt=0.01, le=1000, description="Hours of other speech to synthesize.")
+    training_batch_size: int = Field(128, ge=8, le=4096, description="Windows in a training step.")
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW; it falls with a cosine.")
+    weight_decay: float = Field(0.4, ge=0, le=100, description="Weight decay of AdamW (times the learning rate, each step).")
+    false_accepts_per_hour: float = Field(0.5, gt=0, le=100, description="Limit for which weights and cutoff are chosen.")
+    seed: int = Field(1, ge=0, description="Seed of every random choice.")
+    author: str = Field("Voicekiln", min_length=1, description="Author in the manifest.")
+    keras_backend: str = Field("tensorflow", pattern="^(tensorflow|jax)$", description="What trains: tensorflow, or jax for GPUs that "
+                               "TensorFlow does not support. Give it as a variable: the Python environment depends on it.")
+    workers: int = Field(0, ge=0, le=1024, description="Worker processes; 0 takes one per core.")
+    resume: bool = Field(True, description="Go on with what an interrupted run left; --no-resume starts its step over.")
+    redo: str = Field("", description="Steps to do again: names with commas, or all.")
+    cleanup_work_dir: bool = Field(False, description="Remove this phrase's intermediate files at the end.")
+    data_dir: Path = Field(Path("/data"), description="Where everything is written.")
+
+
+class SpeechSettings(Settings):
+    """Of `trainer stt`: the flags of DeepSpeech 0.9.3 and Coqui STT 1.4.0, with their names and defaults where they have an effect."""
+
+    train_files: str = Field("", description="CSV files to train on, separated by commas.")
+    dev_files: str = Field("", description="CSV files by which weights are chosen; without them a tenth of the speakers is held out.")
+    test_files: str = Field("", description="CSV files to test on.")
+    alphabet_config_path: Path | None = Field(None, description="Alphabet: one label a line; without it the characters of the transcripts.")
+    n_hidden: int = Field(2048, ge=8, le=8192, description="Width of all layers.")
+    epochs: int = Field(75, ge=1, le=100_000, description="Times that every clip is heard.")
+    train_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a training step.")
+    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW; it falls with a cosine.")
+    weight_decay: float = Field(0.05, ge=0, le=100, description="Weight decay of AdamW (times the learning rate, each step).")
+    dropout_rate: float = Field(0.05, ge=0, lt=1, description="Dropout after layers 1, 2, 3 and 5.")
+    feature_noise: float = Field(0.6, ge=0, description="Standard deviation of noise added to the MFCCs in training.")
+    relu_clip: float = Field(20.0, gt=0, description="Where the rectifiers are clipped.")
+    export_beam_width: int = Field(500, ge=1, description="Beam width that clients take from the model.")
+    export_language: str = Field("", description="Language written into the model.")
+    max_seconds: float = Field(15.0, gt=0, description="Longer clips are set aside.")
+    seed: int = Field(4568, ge=0, description="Seed of every random choice.")
+    keras_backend: str = Field("tensorflow", pattern="^tensorflow$", description="What trains.")
+    workers: int = Field(0, ge=0, le=1024, description="Worker processes; 0 takes one per core.")
+    redo: str = Field("", description="Steps to do again: names with commas, or all.")
+    data_dir: Path = Field(Path("/data"), description="Where everything is written.")
+
+
 class Loaded(BaseModel):
     """Settings and the source of each."""
 
     model_config = ConfigDict(frozen=True)
-    settings: WakeWordSettings
+    settings: Any
     sources: dict[str, str]
 
     def lines(self) -> list[str]:
         """`NAME = value  (source)`, those that differ from the defaults first."""
-        rows = [(name, getattr(self.settings, name), self.sources[name]) for name in WakeWordSettings.model_fields]
+        rows = [(name, getattr(self.settings, name), self.sources[name]) for name in type(self.settings).model_fields]
         rows.sort(key=lambda row: row[2] == "default")
         return [f"{name.upper():24} {'' if value is None else value!s:22} {source}" for name, value, source in rows]
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Loaded:
-    """Resolve the settings. `flags`: those given on the command line. Raises SettingsError with one line."""
+def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, kind: type[Settings] = WakeWordSettings) -> Loaded:
+    """Resolve the settings of one kind. `flags`: those given on the command line. Raises SettingsError with one line."""
     environment = os.environ if environment is None else environment
-    names = WakeWordSettings.model_fields
+    names = kind.model_fields
     data_dir = Path(flags.get("data_dir") or environment.get("DATA_DIR") or "/data")
     file = data_dir / DEFAULTS_FILE
     given = {k: v for k, v in dotenv_values(file).items() if v is not None} if file.is_file() else {}
@@ -92,9 +124,9 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None)
         if name in PASSED_ON:
             os.environ.setdefault(name, value)
         elif name.lower() not in names:
-            raise SettingsError(f"{file}: unknown setting {name}{_guess(name)}")
+            raise SettingsError(f"{file}: unknown setting {name}{_guess(name, names)}")
     for name in environment:
-        if name.lower() not in names and (guess := _guess(name, 0.87)):
+        if name.lower() not in names and (guess := _guess(name, names, 0.87)):
             raise SettingsError(f"environment: unknown setting {name}{guess}")
     values: dict[str, Any] = {}
     sources = dict.fromkeys(names, "default")
@@ -111,21 +143,21 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None)
     from_flags = {k: v for k, v in flags.items() if v is not None}
     quick = from_flags.get("quick", from_environment.get("quick", from_file.get("quick", False)))
     if str(quick).lower() in ("1", "true", "yes", "on"):
-        take("--quick", QUICK)
+        take("--quick", kind.quick_values)
     take(str(file), from_file)
     take("environment", from_environment)
     take("flag", from_flags)
     try:
-        settings = WakeWordSettings(**values)
+        settings = kind(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
         raise SettingsError(f"{name.upper()} from {sources.get(name, '?')}: {first['msg']} (given: {first['input']!r})") from error
-    if settings.model not in models.NAMES:
+    if isinstance(settings, WakeWordSettings) and settings.model not in models.NAMES:
         raise SettingsError(f"MODEL: no model '{settings.model}'; there are {', '.join(models.NAMES)}")
     return Loaded(settings=settings, sources=sources)
 
 
-def _guess(name: str, likeness: float = 0.7) -> str:
-    close = difflib.get_close_matches(name.lower(), list(WakeWordSettings.model_fields), 1, likeness)
+def _guess(name: str, names: Iterable[str], likeness: float = 0.7) -> str:
+    close = difflib.get_close_matches(name.lower(), list(names), 1, likeness)
     return f"; did you mean {close[0].upper()}?" if close else ""

@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
@@ -65,26 +65,13 @@ class Loop:
     round_steps: int
     folder: Path
     product: Product
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.1
+    optimizer: keras.optimizers.Optimizer
+    loss: Any
+    jit_compile: bool = True  # XLA for the whole step: the wake word layers are written for it
     label: str = "training"
-    optimizer: keras.optimizers.Optimizer = field(init=False)
 
     def __post_init__(self) -> None:
-        warm_up = min(200, self.steps // 10)
-        schedule = keras.optimizers.schedules.CosineDecay(
-            self.learning_rate * 0.1, max(self.steps - warm_up, 1), alpha=0.002,
-            warmup_target=self.learning_rate, warmup_steps=warm_up,
-        )
-        # decay and averaged weights: without them single outliers decide; see CONTRIBUTING
-        self.optimizer = keras.optimizers.AdamW(
-            schedule, weight_decay=self.weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=min(0.999, 1 - 6 / self.steps)
-        )
-        self.model.compile(
-            self.optimizer, keras.losses.BinaryCrossentropy(from_logits=True),
-            # XLA on every backend: the layers are written for it
-            jit_compile=True,
-        )
+        self.model.compile(self.optimizer, self.loss, jit_compile=self.jit_compile)
         self.optimizer.build(self.model.trainable_variables)
         self._train_step = self._step_function()
 
@@ -134,12 +121,15 @@ class Loop:
             return lambda batch: self.model.train_on_batch(*batch)
         import tensorflow as tf
 
-        compiled = tf.function(self.model.train_step, jit_compile=True)
+        compiled = tf.function(self.model.train_step, jit_compile=self.jit_compile)
         return lambda batch: compiled(tuple(tf.constant(part) for part in batch))["loss"]
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """The model with the running mean of its weights (Polyak & Juditsky 1992)."""
+        """The model with the running mean of its weights, if the optimizer keeps one (Polyak & Juditsky 1992)."""
+        if not self.optimizer.use_ema:
+            yield
+            return
         trained = [np.asarray(v).copy() for v in self.model.trainable_variables]
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
         yield
@@ -170,6 +160,18 @@ class Loop:
             step = int(saved["step"])
         log.info("%s: going on at step %d of %d", self.label, step, self.steps)
         return step
+
+
+def cosine_adamw(steps: int, learning_rate: float, weight_decay: float) -> keras.optimizers.Optimizer:
+    """AdamW whose rate rises for 200 steps and falls with a cosine, with averaged weights: without decay and average single
+    outliers decide; see CONTRIBUTING."""
+    warm_up = min(200, steps // 10)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        learning_rate * 0.1, max(steps - warm_up, 1), alpha=0.002, warmup_target=learning_rate, warmup_steps=warm_up,
+    )
+    return keras.optimizers.AdamW(
+        schedule, weight_decay=weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=min(0.999, max(0.0, 1 - 6 / steps))
+    )
 
 
 @dataclass

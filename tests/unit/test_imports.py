@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "trainer"
-LEAVES = {"audio", "metrics", "programs"}
+LEAVES = {"audio", "metrics", "programs", "text"}
 
 
 def imports(path):
@@ -36,8 +36,18 @@ def test_only_cli_and_pipelines_import_report_and_package():
         assert not {("report",), ("package",)} & set(imports(path)), path
 
 
+PRODUCTS = ("wakeword", "stt")
+
+
 def test_shared_modules_know_no_product():
     allowed = {"cli.py", "machine.py"}  # the check tries the speech engines
-    for path in ROOT.glob("*.py"):
+    shared = [*ROOT.glob("*.py"), *(p for folder in ("models", "export", "readers") for p in (ROOT / folder).glob("*.py"))]
+    for path in shared:
         if path.name not in allowed:
-            assert not [i for i in imports(path) if i[0] == "wakeword"], path
+            assert not [i for i in imports(path) if i[0] in PRODUCTS], path
+
+
+def test_products_do_not_know_each_other():
+    for product in PRODUCTS:
+        for path in (ROOT / product).rglob("*.py"):
+            assert not [i for i in imports(path) if i[0] in set(PRODUCTS) - {product}], path

@@ -134,7 +134,8 @@ def test_interrupted_training_ends_with_the_same_weights(tmp_path, sources):
             keras.utils.set_random_seed(5)
             model = models.build(spec)
             try:
-                training.Loop(model, batch, 30, 10, folder, Stopping()).run()
+                optimizer = training.cosine_adamw(30, 1e-3, 0.4)
+                training.Loop(model, batch, 30, 10, folder, Stopping(), optimizer, keras.losses.BinaryCrossentropy(from_logits=True)).run()
             except training.Stopped:
                 continue
             return [np.asarray(w) for w in model.weights]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import keras
 
-NAMES = ("mixednet", "inception")
+NAMES = ("mixednet", "inception")  # for wake words
 
 
 def spec_of(name: str, **changes: Any) -> Any:

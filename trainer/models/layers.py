@@ -60,14 +60,14 @@ class TimeConvolution(StreamLayer):
         super().__init__(form, name)
         self.filters, self.kernel_size, self.stride = filters, kernel, stride
 
-    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+    def build(self, shape: tuple[int | None, ...]) -> None:
         channels = self.channels_of(shape)
         self.kernel = self.add_weight(
             shape=(self.kernel_size, 1, channels, self.filters), initializer="glorot_uniform", name="kernel"
         )
         self.add_ring(self.kernel_size - self.stride, channels)
 
-    def call(self, x: Tensor) -> Tensor:  # noqa: D102
+    def call(self, x: Tensor) -> Tensor:
         if self.form != "train":
             return ops.conv(self.with_past(x), self.kernel, (self.stride, 1), "valid")
         channels, time, _ = x.shape
@@ -91,7 +91,7 @@ class MixedDepthwise(StreamLayer):
         super().__init__(form, name)
         self.kernels = kernels
 
-    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+    def build(self, shape: tuple[int | None, ...]) -> None:
         channels = self.channels_of(shape)
         groups = len(self.kernels)
         sizes = [channels // groups] * groups
@@ -111,7 +111,7 @@ class MixedDepthwise(StreamLayer):
             time -= max(self.kernels) - 1
         return (shape[0], time, *shape[2:])
 
-    def call(self, x: Tensor) -> Tensor:  # noqa: D102
+    def call(self, x: Tensor) -> Tensor:
         if self.form == "train":
             return self._as_products(x)
         x, longest, outputs, at = self.with_past(x), max(self.kernels), [], 0
@@ -149,7 +149,7 @@ class Normalization(StreamLayer):
         super().__init__(form, name)
         self.groups = groups
 
-    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+    def build(self, shape: tuple[int | None, ...]) -> None:
         channels = self.channels_of(shape)
         self.channels, self.share = channels, channels // self.groups if self.groups else 1
         self.gamma = self.add_weight(shape=(channels,), initializer="ones", name="gamma")
@@ -157,7 +157,7 @@ class Normalization(StreamLayer):
         self.mean = self.add_weight(shape=(channels,), initializer="zeros", trainable=False, name="mean")
         self.variance = self.add_weight(shape=(channels,), initializer="ones", trainable=False, name="variance")
 
-    def call(self, x: Tensor, training: bool = False) -> Tensor:  # noqa: D102
+    def call(self, x: Tensor, training: bool = False) -> Tensor:
         if training and self.form == "train":
             mean = ops.mean(x, axis=(1, 2))
             square = ops.mean(ops.square(x), axis=(1, 2))
@@ -186,13 +186,13 @@ class Head(StreamLayer):
         super().__init__(form, name)
         self.steps = steps
 
-    def build(self, shape: tuple[int | None, ...]) -> None:  # noqa: D102
+    def build(self, shape: tuple[int | None, ...]) -> None:
         channels = self.channels_of(shape)
         self.kernel = self.add_weight(shape=(self.steps, 1, channels, 1), initializer="glorot_uniform", name="kernel")
         self.bias = self.add_weight(shape=(1,), initializer="zeros", name="bias")
         self.add_ring(self.steps - 1, channels)
 
-    def call(self, x: Tensor) -> Tensor:  # noqa: D102
+    def call(self, x: Tensor) -> Tensor:
         if self.form == "train":  # (channels, steps, batch) -> (batch, 1)
             weights = ops.transpose(ops.reshape(self.kernel, (self.steps, -1)))
             flat = ops.reshape(x, (-1, ops.shape(x)[2]))
@@ -215,7 +215,7 @@ class Features(StreamLayer):
         super().__init__(form, name)
         self.step = step
 
-    def call(self, x: Tensor) -> Tensor:  # noqa: D102
+    def call(self, x: Tensor) -> Tensor:
         if self.form == "stream":
             return ops.expand_dims(x, 2)
         real = ops.cast(x, "float32") * self.step

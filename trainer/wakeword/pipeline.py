@@ -236,7 +236,7 @@ def fit(s: WakeWordSettings, prepared: dict[str, Path], out: Path) -> None:
     """Train from the checkpoint in `out`, if any, to weights.npz there. Raises Stopped and TrainingError."""
     import keras
 
-    from trainer.training import Loop
+    from trainer.training import Loop, cosine_adamw
     from trainer.wakeword.learning import Learning
 
     spec = models.spec_of(s.model)
@@ -251,7 +251,8 @@ def fit(s: WakeWordSettings, prepared: dict[str, Path], out: Path) -> None:
     def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         return draw_batch(sources, learning.hard, 0.5, s.training_batch_size, spec.frames, s.seed, step)
 
-    Loop(model, batch, s.training_steps, 250, out, learning, s.learning_rate, s.weight_decay).run()
+    optimizer = cosine_adamw(s.training_steps, s.learning_rate, s.weight_decay)
+    Loop(model, batch, s.training_steps, 250, out, learning, optimizer, keras.losses.BinaryCrossentropy(from_logits=True)).run()
     np.savez(out / "weights.npz", *learning.best)
     (out / "checkpoint.npz").unlink()
 

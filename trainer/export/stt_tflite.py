@@ -1,0 +1,252 @@
+"""`output_graph.tflite` for both clients, written as a flatbuffer by hand: no converter of today stays within their operators.
+
+The contract is in tflitemodelstate.cc: names are compared exactly, every `metadata_*` is the output of one operator of its
+own, string outputs come last, the features' operators and the network's are disjoint. Operator versions are the first
+ones (FULLY_CONNECTED 3 with int8 weights, symmetric per tensor): TensorFlow 2.3 has no later.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import flatbuffers
+import numpy as np
+
+from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, Contract
+from trainer.mfcc import CONTEXT, MFCCS, STEP_MS, WINDOW_SAMPLES
+
+
+def write(weights: Mapping[str, np.ndarray], contract: Contract, path: Path, quantized: bool) -> Path:
+    """The file; `quantized`: weights as int8."""
+    path.write_bytes(_build(weights, contract, quantized))
+    return path
+
+
+class _Writer:
+    """Tensors, buffers and operators of one subgraph."""
+
+    def __init__(self) -> None:
+        from tensorflow.lite.python import schema_py_generated as schema
+
+        self.schema = schema
+        self.tensors: list[Any] = []
+        self.operators: list[Any] = []
+        self.codes: list[Any] = []
+        self.buffers: list[Any] = [schema.BufferT()]
+        self._code_of: dict[tuple[Any, ...], int] = {}
+        self._types = {"float32": schema.TensorType.FLOAT32, "int32": schema.TensorType.INT32, "int8": schema.TensorType.INT8,
+                       "string": schema.TensorType.STRING}
+
+    def tensor(self, name: str, shape: Sequence[int], kind: str = "float32", data: bytes | None = None, scale: float | None = None) -> int:
+        """A tensor; with `data` a constant."""
+        made = self.schema.TensorT()
+        made.name, made.shape, made.type = name.encode(), list(shape), self._types[kind]
+        made.buffer = 0
+        if data is not None:
+            buffer = self.schema.BufferT()
+            buffer.data = np.frombuffer(data, np.uint8)
+            self.buffers.append(buffer)
+            made.buffer = len(self.buffers) - 1
+        if scale is not None:
+            made.quantization = self.schema.QuantizationParametersT()
+            made.quantization.scale, made.quantization.zeroPoint = [scale], [0]
+        self.tensors.append(made)
+        return len(self.tensors) - 1
+
+    def constant(self, name: str, value: np.ndarray) -> int:
+        return self.tensor(name, value.shape, str(value.dtype), np.ascontiguousarray(value).tobytes())
+
+    def operator(self, name: str, inputs: Sequence[int], outputs: Sequence[int], options: Any = None, version: int = 1, custom: bytes = b"") -> None:
+        """Append one operator; `name` of BuiltinOperator, or of a custom one when `custom` options are given."""
+        schema = self.schema
+        key = (name, version, bool(custom))
+        if key not in self._code_of:
+            code = schema.OperatorCodeT()
+            if custom:
+                code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.CUSTOM
+                code.customCode = name.encode()
+            else:
+                number = getattr(schema.BuiltinOperator, name)
+                code.builtinCode, code.deprecatedBuiltinCode = number, min(number, 127)
+            code.version = version
+            self.codes.append(code)
+            self._code_of[key] = len(self.codes) - 1
+        made = schema.OperatorT()
+        made.opcodeIndex, made.inputs, made.outputs = self._code_of[key], list(inputs), list(outputs)
+        if options is not None:
+            made.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__[:-1])
+            made.builtinOptions = options
+        if custom:
+            made.customOptions = np.frombuffer(custom, np.uint8)
+        self.operators.append(made)
+
+    def finish(self, inputs: Sequence[int], outputs: Sequence[int]) -> bytes:
+        """The file, buffers aligned to 16 bytes."""
+        schema = self.schema
+        graph = schema.SubGraphT()
+        graph.tensors, graph.operators, graph.inputs, graph.outputs, graph.name = self.tensors, self.operators, list(inputs), list(outputs), b"main"
+        model = schema.ModelT()
+        model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, self.codes, [graph], self.buffers
+        model.description = b"Voicekiln"
+        builder = flatbuffers.Builder(1 << 20)
+        for buffer in self.buffers:  # in ModelT.Pack they would get an alignment of 4
+            _align_data(schema, buffer)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+
+def _align_data(schema: Any, buffer: Any) -> None:
+    """Make `buffer` pack its data at a multiple of 16, as the schema asks."""
+    if buffer.data is None:
+        return
+
+    def pack(builder: Any, data: np.ndarray = buffer.data) -> Any:
+        builder.StartVector(1, len(data), 16)
+        builder.head = builder.head - len(data)
+        builder.Bytes[builder.head : builder.head + len(data)] = data.tobytes()
+        at = builder.EndVector()
+        schema.BufferStart(builder)
+        schema.BufferAddData(builder, at)
+        return schema.BufferEnd(builder)
+
+    buffer.Pack = pack
+
+
+def _build(weights: Mapping[str, np.ndarray], contract: Contract, quantized: bool) -> bytes:
+    w = _Writer()
+    schema, hidden, steps, classes = w.schema, contract.n_hidden, contract.n_steps, contract.classes
+
+    def shape_of(name: str, shape: Sequence[int]) -> int:
+        return w.constant(f"{name}/shape", np.array(shape, np.int32))
+
+    def reshape(x: int, name: str, shape: Sequence[int], kind: str = "float32") -> int:
+        y = w.tensor(name, shape, kind)
+        options = schema.ReshapeOptionsT()
+        options.newShape = list(shape)
+        w.operator("RESHAPE", [x, shape_of(name, shape)], [y], options)
+        return y
+
+    kernels: dict[str, int] = {}
+
+    def kernel(name: str, matrix: np.ndarray) -> int:
+        """(in, out) -> FULLY_CONNECTED's (out, in), float or int8."""
+        if name not in kernels:
+            turned = np.ascontiguousarray(matrix.T, np.float32)
+            if quantized:
+                scale = float(np.abs(turned).max() / 127) or 1.0
+                data = np.clip(np.rint(turned / scale), -127, 127).astype(np.int8)
+                kernels[name] = w.tensor(name, data.shape, "int8", data.tobytes(), scale)
+            else:
+                kernels[name] = w.constant(name, turned)
+        return kernels[name]
+
+    def connected(x: int, name: str, rows: int, weight: int, bias: int, width: int, relu: bool = False) -> int:
+        y = w.tensor(name, (rows, width))
+        options = schema.FullyConnectedOptionsT()
+        options.fusedActivationFunction = schema.ActivationFunctionType.RELU if relu else schema.ActivationFunctionType.NONE
+        w.operator("FULLY_CONNECTED", [x, weight, bias], [y], options, version=3 if quantized else 1)
+        return y
+
+    def dense(x: int, layer: str, clipped: bool = True) -> int:
+        bias = w.constant(f"{layer}/bias", weights[f"{layer}/bias"].astype(np.float32))
+        width = len(weights[f"{layer}/bias"])
+        y = connected(x, f"{layer}/product", steps, kernel(f"{layer}/weights", weights[f"{layer}/weights"]), bias, width, relu=clipped)
+        if not clipped:
+            return y
+        z = w.tensor(layer, (steps, width))
+        w.operator("MINIMUM", [y, clip], [z], schema.MaximumMinimumOptionsT())
+        return z
+
+    given = w.tensor("input_node", (1, steps, 2 * CONTEXT + 1, MFCCS))
+    state_c, state_h = w.tensor("previous_state_c", (1, hidden)), w.tensor("previous_state_h", (1, hidden))
+    samples = w.tensor("input_samples", (WINDOW_SAMPLES,))
+    clip = w.constant("relu_clip", np.array(contract.relu_clip, np.float32))
+    no_bias = w.constant("no_bias", np.zeros(4 * hidden, np.float32))
+
+    # --- features
+    column = reshape(samples, "samples_column", (WINDOW_SAMPLES, 1))
+    spectrum = w.tensor("spectrogram", (1, 1, WINDOW_SAMPLES // 2 + 1))
+    w.operator("AudioSpectrogram", [column], [spectrum],
+               custom=_flex({"window_size": WINDOW_SAMPLES, "stride": contract.sample_rate * STEP_MS // 1000, "magnitude_squared": True}))
+    rate = w.constant("sample_rate", np.array(contract.sample_rate, np.int32))
+    cepstrum = w.tensor("mfcc", (1, 1, MFCCS))
+    w.operator("Mfcc", [spectrum, rate], [cepstrum], custom=_flex({
+        "upper_frequency_limit": contract.sample_rate / 2, "lower_frequency_limit": 20.0, "filterbank_channel_count": 40,
+        "dct_coefficient_count": MFCCS}))
+    mfccs = reshape(cepstrum, "mfccs", (1, MFCCS))
+
+    # --- network
+    x = reshape(given, "windows", (steps, (2 * CONTEXT + 1) * MFCCS))
+    for layer in ("layer_1", "layer_2", "layer_3"):
+        x = dense(x, layer)
+    both = weights[LSTM_KERNEL]
+    bias = w.constant("lstm/bias", weights[LSTM_BIAS].astype(np.float32))
+    projected = connected(x, "lstm/projected", steps, kernel("lstm/kernel", both[:hidden]), bias, 4 * hidden)
+    recurrent = kernel("lstm/recurrent", both[hidden:])
+    c, h, states = state_c, state_h, []
+    for t in range(steps):
+        last = t == steps - 1
+        row = w.tensor(f"lstm/{t}/input", (1, 4 * hidden))
+        options = schema.StridedSliceOptionsT()
+        begin, end = (w.constant(f"lstm/{t}/{n}", np.array(v, np.int32)) for n, v in (("begin", (t, 0)), ("end", (t + 1, 4 * hidden))))
+        stride = w.constant(f"lstm/{t}/stride", np.array((1, 1), np.int32))
+        w.operator("STRIDED_SLICE", [projected, begin, end, stride], [row], options)
+        fed = connected(h, f"lstm/{t}/recurrent", 1, recurrent, no_bias, 4 * hidden)
+        gates = _pair(w, "ADD", row, fed, f"lstm/{t}/gates", 4 * hidden)
+        parts = [w.tensor(f"lstm/{t}/{n}", (1, hidden)) for n in "ijfo"]
+        split = schema.SplitOptionsT()
+        split.numSplits = 4
+        w.operator("SPLIT", [w.constant(f"lstm/{t}/axis", np.array(1, np.int32)), gates], parts, split)
+        on, new, forget, out = (_single(w, op, p, f"lstm/{t}/{n}_on", hidden) for op, p, n in
+                                zip(("LOGISTIC", "TANH", "LOGISTIC", "LOGISTIC"), parts, "ijfo", strict=True))
+        kept = _pair(w, "MUL", forget, c, f"lstm/{t}/kept", hidden)
+        added = _pair(w, "MUL", on, new, f"lstm/{t}/added", hidden)
+        c = _pair(w, "ADD", kept, added, "new_state_c" if last else f"lstm/{t}/c", hidden)
+        h = _pair(w, "MUL", out, _single(w, "TANH", c, f"lstm/{t}/c_on", hidden), "new_state_h" if last else f"lstm/{t}/h", hidden)
+        states.append(h)
+    joined = w.tensor("lstm", (steps, hidden))
+    concat = schema.ConcatenationOptionsT()
+    concat.axis = 0
+    w.operator("CONCATENATION", states, [joined], concat)
+    x = dense(joined, "layer_5")
+    x = dense(x, "layer_6", clipped=False)
+    logits = w.tensor("logits", (steps, classes))
+    softmax = schema.SoftmaxOptionsT()
+    softmax.beta = 1.0
+    w.operator("SOFTMAX", [x], [logits], softmax)
+
+    # --- metadata: one operator each, strings last
+    told = []
+    for name, number in contract.integers().items():
+        told.append(reshape(w.constant(f"{name}/value", np.array([number], np.int32)), name, (1,), "int32"))
+    for name, data in (("metadata_alphabet", contract.alphabet.serialize()), ("metadata_language", contract.language.encode())):
+        packed = struct.pack("<iii", 1, 12, 12 + len(data)) + data
+        told.append(reshape(w.tensor(f"{name}/value", (1,), "string", packed), name, (1,), "string"))
+    return w.finish([given, state_c, state_h, samples], [logits, c, h, mfccs, *told])
+
+
+def _single(w: _Writer, op: str, x: int, name: str, width: int) -> int:
+    y = w.tensor(name, (1, width))
+    w.operator(op, [x], [y])
+    return y
+
+
+def _pair(w: _Writer, op: str, a: int, b: int, name: str, width: int) -> int:
+    y = w.tensor(name, (1, width))
+    w.operator(op, [a, b], [y], w.schema.AddOptionsT() if op == "ADD" else w.schema.MulOptionsT())
+    return y
+
+
+def _flex(options: Mapping[str, Any]) -> bytes:
+    """A flexbuffers map."""
+    from flatbuffers import flexbuffers
+
+    builder = flexbuffers.Builder()
+    with builder.Map():
+        for name, value in sorted(options.items()):
+            add = {bool: builder.Bool, int: builder.Int, float: builder.Float}[type(value)]
+            add(name, value)
+    return bytes(builder.Finish())

@@ -1,0 +1,171 @@
+"""The acoustic model of DeepSpeech 0.9.3: three dense layers, one LSTM, two dense layers, CTC. Weights lie as in its checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL
+from trainer.mfcc import CONTEXT, MFCCS
+
+Tensor = Any
+WINDOW = (2 * CONTEXT + 1) * MFCCS
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Geometry and regularisation. `dropout`: after layers 1, 2, 3 and 5."""
+
+    n_hidden: int = 2048
+    classes: int = 29
+    relu_clip: float = 20.0
+    dropout: tuple[float, float, float, float] = (0.05, 0.05, 0.05, 0.05)
+
+
+class InContext(keras.layers.Layer):
+    """(t, b, 26) -> (t, b, 19 * 26): each frame with its neighbours, zeros beyond the ends."""
+
+    def call(self, x: Tensor) -> Tensor:
+        wide = ops.pad(x, ((CONTEXT, CONTEXT), (0, 0), (0, 0)))
+        return ops.concatenate([wide[k : (k - 2 * CONTEXT) or None] for k in range(2 * CONTEXT + 1)], axis=-1)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Wider, as long."""
+        return (*shape[:2], WINDOW)
+
+
+class ClippedDense(keras.layers.Layer):
+    """min(relu(x W + b), clip)."""
+
+    def __init__(self, width: int, clip: float | None, name: str) -> None:
+        super().__init__(name=name)
+        self.width, self.clip = width, clip
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], self.width), initializer="glorot_uniform", name="weights")
+        self.bias = self.add_weight(shape=(self.width,), initializer="zeros", name="bias")
+
+    def call(self, x: Tensor) -> Tensor:
+        y = ops.matmul(x, self.kernel) + self.bias
+        return y if self.clip is None else ops.minimum(ops.relu(y), self.clip)
+
+
+class Recurrence(keras.layers.Layer):
+    """The LSTM (gates i, j, f, o; forget bias 0; zero initial state) over time-major (t, batch, h).
+
+    The projection of the inputs is one product before the loop, and the gradient is written by hand, so that the
+    gradients of the weights are one product after it: on two cores three times as fast as Keras' own LSTM.
+    """
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        width = int(shape[-1] or 0)
+        self.width = width
+        self.kernel = self.add_weight(shape=(2 * width, 4 * width), initializer="glorot_uniform", name="kernel")
+        self.bias = self.add_weight(shape=(4 * width,), initializer="zeros", name="bias")
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Hidden states, as many as inputs."""
+        return shape
+
+    def call(self, x: Tensor) -> Tensor:
+        fed = ops.matmul(x, self.kernel[: self.width]) + self.bias
+        recurrent = self.kernel[self.width :]
+        if keras.backend.backend() == "tensorflow":
+            return _recur_tensorflow()(fed, recurrent)
+
+        def step(state: tuple[Tensor, Tensor], gates: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+            h, c = state
+            i, j, f, o = ops.split(gates + ops.matmul(h, recurrent), 4, axis=-1)
+            c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(j)
+            h = ops.sigmoid(o) * ops.tanh(c)
+            return (h, c), h
+
+        start = ops.zeros_like(fed[0, :, : self.width])
+        return ops.scan(step, (start, start), fed)[1]
+
+
+def _recur_tensorflow() -> Any:
+    """recur(fed (t, b, 4h), recurrent (h, 4h)) -> (t, b, h), with its gradient."""
+    import tensorflow as tf
+
+    def rows(shape: Any, kind: Any) -> Any:
+        return tf.TensorArray(kind, shape, element_shape=None)
+
+    @tf.custom_gradient
+    def recur(fed: Tensor, recurrent: Tensor) -> tuple[Tensor, Any]:
+        time = tf.shape(fed)[0] if fed.shape[0] is None else fed.shape[0]
+        batch = tf.shape(fed)[1] if fed.shape[1] is None else fed.shape[1]
+        width = recurrent.shape[0]
+        zero = tf.zeros((batch, width), fed.dtype)
+
+        def forward(t: Tensor, h: Tensor, c: Tensor, hs: Any, cs: Any, gates: Any) -> tuple[Any, ...]:
+            i, j, f, o = tf.split(fed[t] + tf.matmul(h, recurrent), 4, axis=1)
+            i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f), tf.sigmoid(o)
+            c = f * c + i * j
+            h = o * tf.tanh(c)
+            return t + 1, h, c, hs.write(t, h), cs.write(t, c), gates.write(t, tf.concat([i, j, f, o], 1))
+
+        arrays = [rows(time, fed.dtype) for _ in range(3)]
+        _, _, _, hs, cs, gates = tf.while_loop(
+            lambda t, *_: t < time, forward, (0, zero, zero, *arrays), maximum_iterations=time, parallel_iterations=1)
+        every_h, every_c, every_gate = hs.stack(), cs.stack(), gates.stack()
+
+        def gradient(given: Tensor) -> tuple[Tensor, Tensor]:
+            before_c = tf.concat([zero[None], every_c[:-1]], 0)
+            before_h = tf.concat([zero[None], every_h[:-1]], 0)
+            turned = tf.transpose(recurrent)
+
+            def backward(t: Tensor, dh: Tensor, dc: Tensor, dz: Any) -> tuple[Any, ...]:
+                i, j, f, o = tf.split(every_gate[t], 4, axis=1)
+                on = tf.tanh(every_c[t])
+                dh = dh + given[t]
+                dc = dc + dh * o * (1 - on * on)
+                z = tf.concat([dc * j * i * (1 - i), dc * i * (1 - j * j), dc * before_c[t] * f * (1 - f), dh * on * o * (1 - o)], 1)
+                return t - 1, tf.matmul(z, turned), dc * f, dz.write(t, z)
+
+            _, _, _, dz = tf.while_loop(
+                lambda t, *_: t >= 0, backward, (time - 1, zero, zero, rows(time, fed.dtype)), maximum_iterations=time, parallel_iterations=1)
+            every_z = dz.stack()
+            flat = (-1, width)
+            return every_z, tf.matmul(tf.reshape(before_h, flat), tf.reshape(every_z, (-1, 4 * width)), transpose_a=True)
+
+        return every_h, gradient
+
+    return tf.function(recur, jit_compile=True)
+
+
+def build(spec: Spec, form: str = "train") -> keras.Model:
+    """(batch, frames, 26) MFCCs -> (batch, frames, classes) logits."""
+    given = keras.Input((None, MFCCS), name="mfccs")
+    x = ops.transpose(given, (1, 0, 2))  # time first, as the recurrence wants it
+    x = InContext(name="in_context")(x)
+    for layer, rate in zip((1, 2, 3), spec.dropout, strict=False):
+        x = ClippedDense(spec.n_hidden, spec.relu_clip, f"layer_{layer}")(x)
+        x = keras.layers.Dropout(rate, seed=layer, name=f"dropout_{layer}")(x)
+    x = Recurrence(name="lstm")(x)
+    x = ClippedDense(spec.n_hidden, spec.relu_clip, "layer_5")(x)
+    x = keras.layers.Dropout(spec.dropout[3], seed=5, name="dropout_5")(x)
+    x = ClippedDense(spec.classes, None, "layer_6")(x)
+    return keras.Model(given, ops.transpose(x, (1, 0, 2)), name="deepspeech")
+
+
+def weights_of(model: keras.Model) -> dict[str, Any]:
+    """Named weights, as in the original checkpoints."""
+    names = {"lstm/kernel": LSTM_KERNEL, "lstm/bias": LSTM_BIAS}
+    found = {f"{layer.name}/{w.name}": np.asarray(w) for layer in model.layers for w in layer.weights if "seed" not in w.name}
+    return {names.get(name, name): value for name, value in found.items()}
+
+
+def load_weights(model: keras.Model, weights: dict[str, Any]) -> None:
+    """Set all weights by name. Raises KeyError for one that is missing."""
+    names = {"lstm/kernel": LSTM_KERNEL, "lstm/bias": LSTM_BIAS}
+    for layer in model.layers:
+        for w in layer.weights:
+            if "seed" not in w.name:
+                name = f"{layer.name}/{w.name}"
+                w.assign(weights[names.get(name, name)])
+

@@ -1,0 +1,123 @@
+"""The clients' own libraries through their C interface: libdeepspeech 0.9.3 (TensorFlow and TFLite builds), libstt 1.4.0.
+
+Their wheels are for old Pythons, so only the libraries in them are used.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import shutil
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from trainer.programs import run
+
+LOCK = Path(__file__).parents[2] / "requirements" / "clients.lock"
+LIBRARIES = {  # name -> (library in the unpacked wheel, the file that it loads)
+    "deepspeech": ("deepspeech-0.9.3/deepspeech/lib/libdeepspeech.so", "output_graph.pbmm"),
+    "deepspeech-tflite": ("deepspeech_tflite-0.9.3/deepspeech/lib/libdeepspeech.so", "output_graph.tflite"),
+    "stt": ("stt-1.4.0/stt/lib/libstt.so", "output_graph.tflite"),
+}
+
+
+class ClientError(Exception):
+    """A model or scorer that a client refuses; one line."""
+
+
+def fetch(home: Path) -> dict[str, Path]:
+    """The libraries, by name, unpacked under `home`: downloaded from the package index the first time, by their hashes.
+
+    Raises ProgramError when they cannot be had.
+    """
+    found = {name: home / library for name, (library, _) in LIBRARIES.items()}
+    if all(path.exists() for path in found.values()):
+        return found
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home) as folder:
+        platforms = [f"--platform={name}" for name in ("manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_24_x86_64")]
+        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version=39", "--implementation=cp",
+             "--abi=cp39", *platforms, "--require-hashes", "--requirement", str(LOCK), "--dest", folder], timeout_seconds=600)
+        for wheel in Path(folder).glob("*.whl"):
+            target = home / "-".join(wheel.name.split("-")[:2])
+            partial = target.with_name(target.name + ".partial")
+            for old in (target, partial):
+                shutil.rmtree(old, ignore_errors=True)
+            with zipfile.ZipFile(wheel) as archive:
+                archive.extractall(partial)
+            partial.rename(target)
+    return found
+
+
+class _Token(ctypes.Structure):
+    _fields_ = [("text", ctypes.c_char_p), ("timestep", ctypes.c_uint), ("start_time", ctypes.c_float)]
+
+
+class _Candidate(ctypes.Structure):
+    _fields_ = [("tokens", ctypes.POINTER(_Token)), ("num_tokens", ctypes.c_uint), ("confidence", ctypes.c_double)]
+
+
+class _Metadata(ctypes.Structure):
+    _fields_ = [("transcripts", ctypes.POINTER(_Candidate)), ("num_transcripts", ctypes.c_uint)]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a client makes of a clip."""
+
+    text: str
+    confidence: float
+
+
+class Client:
+    """One loaded model. A context manager: the library frees it."""
+
+    def __init__(self, library: Path, model: Path, scorer: Path | None = None, beam_width: int | None = None) -> None:
+        """Raises ClientError."""
+        self._prefix = "STT" if library.name == "libstt.so" else "DS"
+        if self._prefix == "STT":
+            ctypes.CDLL(str(library.with_name("libkenlm.so")), ctypes.RTLD_GLOBAL)
+        self._library = ctypes.CDLL(str(library))
+        self._model = ctypes.c_void_p()
+        self._check(self._call("CreateModel", str(model).encode(), ctypes.byref(self._model)), model)
+        if beam_width:
+            self._check(self._call("SetModelBeamWidth", self._model, ctypes.c_uint(beam_width)), model)
+        if scorer:
+            self._check(self._call("EnableExternalScorer", self._model, str(scorer).encode()), scorer)
+
+    def _call(self, name: str, *arguments: object) -> int:
+        return int(getattr(self._library, f"{self._prefix}_{name}")(*arguments))
+
+    def _check(self, code: int, path: Path) -> None:
+        if code:
+            told = getattr(self._library, f"{self._prefix}_ErrorCodeToErrorMessage")
+            told.restype = ctypes.c_char_p
+            raise ClientError(f"{path}: {told(code).decode()} (0x{code:04x})")
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        free = getattr(self._library, f"{self._prefix}_FreeModel")
+        free.restype = None
+        free(self._model)
+
+    def hear(self, samples: np.ndarray) -> Heard:
+        """int16 (n,) at 16 kHz -> text and confidence of the best candidate."""
+        given = np.ascontiguousarray(samples, np.int16)
+        decode = getattr(self._library, f"{self._prefix}_SpeechToTextWithMetadata")
+        decode.restype = ctypes.POINTER(_Metadata)
+        found = decode(self._model, given.ctypes.data_as(ctypes.POINTER(ctypes.c_short)), ctypes.c_uint(len(given)), ctypes.c_uint(1))
+        if not found:
+            raise ClientError("the client could not run the model")
+        best = found.contents.transcripts[0]
+        text = b"".join(best.tokens[i].text for i in range(best.num_tokens)).decode()
+        heard = Heard(text, best.confidence)
+        free = getattr(self._library, f"{self._prefix}_FreeMetadata")
+        free.restype = None
+        free(found)
+        return heard

@@ -1,0 +1,256 @@
+"""The line from transcribed clips to a speech-to-text model: import, alphabet, train, test, export, package, top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer import clips, experiment, package
+from trainer.export.contract import Contract
+from trainer.machine import check_gpu, cores
+from trainer.readers import Utterance, table
+from trainer.settings import Loaded, SpeechSettings
+from trainer.steps import Steps
+from trainer.stt import preparation
+from trainer.stt.client import LIBRARIES, fetch
+from trainer.stt.evaluation import Run, error_rates, hear
+from trainer.stt.preparation import Cepstra, ImportPlan
+from trainer.text import Alphabet, TextError, alphabet_of, normal, read_alphabet
+from trainer.workers import Workers
+
+log = logging.getLogger("trainer")
+ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
+
+
+@dataclass(frozen=True)
+class Sets:
+    """Utterances by use."""
+
+    train: list[Utterance]
+    dev: list[Utterance]
+    test: list[Utterance]
+
+
+@dataclass(frozen=True)
+class Result:
+    """Where the files are, what the test said, and whether anything had to be made."""
+
+    folder: Path
+    figures: dict[str, Any]
+    made: bool
+
+
+def read_sets(s: SpeechSettings) -> Sets:
+    """All CSV files. Without dev files a tenth of the speakers (of the clips, where speakers are unknown) is held out of
+    the training set: the same whatever the order. Raises ReaderError, SettingsError."""
+    train, dev, test = (_read(files) for files in (s.train_files, s.dev_files, s.test_files))
+    if not train:
+        raise ValueError("TRAIN_FILES is empty: give at least one CSV file with wav_filename and transcript")
+    if not dev:
+        held = [int(hashlib.sha256((u.speaker or u.path).encode()).hexdigest(), 16) % 10 == 0 for u in train]
+        dev = [u for u, out in zip(train, held, strict=True) if out] or train[::10]
+        chosen = set(map(id, dev))
+        train = [u for u in train if id(u) not in chosen]
+        log.info("no DEV_FILES: %d of %d clips (a tenth of the speakers) are held out of training", len(dev), len(dev) + len(train))
+    _tell_leaks(train, dev, test)
+    return Sets(train, dev, test)
+
+
+def _read(files: str) -> list[Utterance]:
+    return [u for name in files.split(",") if name.strip() for u in table.read(Path(name.strip()))]
+
+
+def _tell_leaks(train: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance]) -> None:
+    known = {u.speaker for u in train if u.speaker}
+    for name, others in (("dev", dev), ("test", test)):
+        both = known & {u.speaker for u in others}
+        if both:
+            log.warning("%s: %d of its speakers are also trained on: its error rate will flatter", name, len(both))
+
+
+def utterance_key(utterances: Sequence[Utterance]) -> str:
+    """What was said, in which files, of what size."""
+    total = hashlib.sha256()
+    for u in utterances:
+        try:
+            size = os.stat(u.path).st_size
+        except OSError:
+            size = -1
+        total.update(f"{u.path}\0{size}\0{u.transcript}\0{u.speaker}\n".encode())
+    return total.hexdigest()[:16]
+
+
+def import_set(steps: Steps, workers: Workers, name: str, utterances: Sequence[Utterance], alphabet: Alphabet, max_seconds: float) -> Path:
+    """MFCCs and transcripts of a set, with rejected.csv. Raises ValueError when nothing is left."""
+
+    def make(out: Path) -> None:
+        count = preparation.write_lists(out, utterances)
+        plan = ImportPlan(str(out), alphabet.labels, max_seconds)
+        clips.build(out, preparation.import_chunk, plan, -(-count // preparation.CHUNK), f"importing ({name})", workers)
+        preparation.finish_lists(out)
+
+    params = {"utterances": utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
+    out = steps.run(f"import_{name}", make, params)
+    kept = Cepstra(out)
+    reasons = preparation.reasons(out)
+    log.info("%s: %d of %d clips, %.2f h", name, len(kept), len(utterances), float(kept.index["length"].sum()) / 180_000)
+    for reason, many in reasons.most_common():
+        log.warning("%s: %d set aside: %s (%s)", name, many, reason, out / "rejected.csv")
+    if not len(kept):
+        raise ValueError(f"{name}: none of {len(utterances)} clips can be used; the reasons are above")
+    return out
+
+
+def load_set(folder: Path, alphabet: Alphabet) -> Any:
+    """A stored set for training."""
+    from trainer.stt.learning import Clips
+
+    frames = Cepstra(folder)
+    said = preparation.utterances(folder)
+    labels = [np.array(alphabet.encode(normal(said[g].transcript)), np.int32) for g in frames.index["group"]]
+    return Clips(frames, labels)
+
+
+def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Path]) -> Path:
+    """The trained weights (weights.npz), by the names of the original checkpoints."""
+
+    def make(out: Path) -> None:
+        import keras
+
+        from trainer.models import deepspeech
+        from trainer.stt.learning import Batches, Learning, batch_of, ctc, mask
+        from trainer.training import Loop, cosine_adamw
+
+        keras.utils.set_random_seed(s.seed)
+        heard, dev = load_set(sets["train"], alphabet), load_set(sets["dev"], alphabet)
+        model = deepspeech.build(spec_of(s, alphabet))
+        batches = Batches(heard, s.train_batch_size, s.seed)
+        total = s.epochs * batches.per_epoch
+        seconds = float(heard.frames.index["length"].sum()) / 50
+        learning = Learning(dev, alphabet, s.train_batch_size, out)
+
+        def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            x, y, weights = batch_of(heard, batches.numbers(step), heard.longest)
+            mask(x, y[:, 0], np.random.default_rng([s.seed, step]), s.feature_noise)
+            return x, y, weights
+
+        every = batches.per_epoch * max(1, round(ROUND_SECONDS_OF_AUDIO * 2 / seconds))
+        optimizer = cosine_adamw(total, s.learning_rate, s.weight_decay)
+        Loop(model, batch, total, every, out, learning, optimizer, ctc, jit_compile=False).run()
+        for weight, value in zip(model.weights, learning.best, strict=True):
+            weight.assign(value)
+        np.savez(out / "weights.npz", **deepspeech.weights_of(model))
+        (out / "checkpoint.npz").unlink()
+
+    told = ("n_hidden", "epochs", "train_batch_size", "learning_rate", "weight_decay", "dropout_rate", "feature_noise", "relu_clip", "seed")
+    return steps.run("train_speech", make, {name: getattr(s, name) for name in told}, {k: sets[k] for k in ("train", "dev")})
+
+
+def spec_of(s: SpeechSettings, alphabet: Alphabet) -> Any:
+    """The network that the settings ask for."""
+    from trainer.models import deepspeech
+
+    return deepspeech.Spec(s.n_hidden, len(alphabet.labels) + 1, s.relu_clip, (s.dropout_rate,) * 4)
+
+
+def contract_of(s: SpeechSettings, alphabet: Alphabet) -> Contract:
+    """What exported files tell clients."""
+    return Contract(alphabet, s.n_hidden, s.export_language, beam_width=s.export_beam_width, relu_clip=s.relu_clip)
+
+
+def write_exports(weights: dict[str, np.ndarray], contract: Contract, out: Path) -> None:
+    """All files of a model."""
+    from trainer.export import pbmm, stt_tflite
+
+    pbmm.write(weights, contract, out)
+    stt_tflite.write(weights, contract, out / "output_graph.tflite", quantized=True)
+    stt_tflite.write(weights, contract, out / "output_graph_float.tflite", quantized=False)
+    contract.alphabet.write(out / "alphabet.txt")
+
+
+def prove_export(steps: Steps, s: SpeechSettings, alphabet: Alphabet) -> None:
+    """An untrained model through the whole export, before hours are spent."""
+
+    def make(out: Path) -> None:
+        from trainer.models import deepspeech
+
+        write_exports(deepspeech.weights_of(deepspeech.build(spec_of(s, alphabet))), contract_of(s, alphabet), out)
+        for path in out.glob("output_graph*"):
+            path.unlink()
+
+    steps.run("prove_speech_export", make, {"contract": contract_of(s, alphabet)}, shared=True)
+
+
+def export(steps: Steps, s: SpeechSettings, alphabet: Alphabet, trained: Path) -> Path:
+    """output_graph.pb, .pbmm, .tflite (int8) and _float.tflite, alphabet.txt."""
+
+    def make(out: Path) -> None:
+        with np.load(trained / "weights.npz") as saved:
+            write_exports(dict(saved), contract_of(s, alphabet), out)
+
+    return steps.run("export_speech", make, {"contract": contract_of(s, alphabet)}, {"trained": trained})
+
+
+def test(
+    steps: Steps, workers: Workers, s: SpeechSettings, alphabet: Alphabet, exported: Path, sets: dict[str, Path]
+) -> dict[str, Any]:
+    """Error rates of the exported files in the clients' own libraries, on every set but the training set.
+
+    Raises ClientError when a library refuses a file, ValueError when the libraries disagree.
+    """
+
+    def make(out: Path) -> None:
+        libraries = fetch(s.data_dir / "tools" / "clients")
+        found: dict[str, Any] = {}
+        for name, folder in sets.items():
+            if name == "train":
+                continue
+            kept = Cepstra(folder).index["group"]
+            utterances = preparation.utterances(folder)
+            paths, said = [utterances[g].path for g in kept], [normal(utterances[g].transcript) for g in kept]
+            found[name] = {}
+            for client, (_, file) in LIBRARIES.items():
+                heard = hear(Run(libraries[client], exported / file), paths, workers, f"testing ({name}, {client})")
+                found[name][client] = error_rates(said, [h.text for h in heard])
+        (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    out = steps.run("test_speech", make, {}, {"exported": exported, **{k: v for k, v in sets.items() if k != "train"}})
+    return dict(json.loads((out / "figures.json").read_text(encoding="utf-8")))
+
+
+def train_speech(loaded: Loaded, steps: Steps, log_file: Path) -> Result:
+    """The whole line. Raises the one-line errors of its parts, and Stopped."""
+    s: SpeechSettings = loaded.settings
+    check_gpu(s.keras_backend)
+    chosen = read_sets(s)
+    by_use = {name: getattr(chosen, name) for name in ("train", "dev", "test") if getattr(chosen, name)}
+    alphabet = read_alphabet(s.alphabet_config_path) if s.alphabet_config_path else alphabet_of(normal(u.transcript) for u in chosen.train)
+    if len(alphabet.labels) < 2:
+        raise TextError("the transcripts hold no characters but the space")
+    prove_export(steps, s, alphabet)
+    with Workers(s.workers or cores()) as workers:
+        sets = {name: import_set(steps, workers, name, given, alphabet, s.max_seconds) for name, given in by_use.items()}
+        trained = train(steps, s, alphabet, sets)
+        exported = export(steps, s, alphabet, trained)
+        figures = test(steps, workers, s, alphabet, exported, sets)
+    pointer = exported / "delivered"
+    if pointer.exists() and Path(pointer.read_text()).exists():
+        return Result(Path(pointer.read_text()), figures, made=False)
+    record = experiment.record(loaded, steps, figures=figures)
+    experiment.write(exported / "experiment.json", record)
+    stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
+    folder = s.data_dir / "output" / f"{stamp}-stt-{s.export_language or 'model'}-{s.n_hidden}-{s.epochs}"
+    names = ("output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "alphabet.txt", "experiment.json")
+    rejected = {f"rejected_{name}.csv": path / "rejected.csv" for name, path in sets.items()}
+    package.deliver({**{n: exported / n for n in names}, **rejected, "logs": trained / "logs", "training.log": log_file}, folder)
+    pointer.write_text(str(folder))
+    return Result(folder, figures, made=True)
