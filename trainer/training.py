@@ -121,6 +121,7 @@ class Loop:
             return lambda batch: self.model.train_on_batch(*batch)
         import tensorflow as tf
 
+        tf.get_logger().setLevel("ERROR")  # it warns of every new length of a batch
         compiled = tf.function(self.model.train_step, jit_compile=self.jit_compile)
         return lambda batch: compiled(tuple(tf.constant(part) for part in batch))["loss"]
 

@@ -22,12 +22,13 @@ def training_report(path: Path, record: dict[str, Any], trained: Path) -> None:
     metrics = [json.loads(line) for line in (trained / "metrics.jsonl").read_text().splitlines()]
     settings = record["settings"]
     cards = [
-        (percent(held["recall"]), f"recall on {held['positives']} held-out clips (95 %: {percent(low)} to {percent(high)})"),
+        (percent(held["recall"]), f"recall on {held['positives']} held-out clips in rooms, in noise as loud as the voice "
+                                  f"(95 %: {percent(low)} to {percent(high)})"),
         (f"{held['false_accepts_per_hour']:.1f} / h", f"false accepts in {held['hours']:.2f} h of held-out speech and noise"),
         (f"{held['near_misses_taken']} of {held['near_misses']}", "stretches of 6 s full of near misses of the phrase wake it"),
         (f"{told['cutoff']:.2f} x {told['window']}", "cutoff and sliding window in the manifest"),
         (f"{told['bytes'] / 1000:.0f} kB", f"model; arena {told['arena']} bytes ({told['arena_measured']} measured)"),
-        (f"{record['client']['woke']} of {record['client']['phrases']}", "clips of the phrase wake pymicro-wakeword"),
+        (f"{record['client']['woke']} of {record['client']['phrases']}", "clean clips of the phrase wake pymicro-wakeword"),
         (f"{record['client']['woke_wrongly']} of {record['client']['others']}", "other sentences wake it"),
     ]
     plots = [
