@@ -3,7 +3,7 @@
 set -euo pipefail
 
 export DATA_DIR="${DATA_DIR:-/data}"
-VENV="$DATA_DIR/.venv"
+VENV="${VOICEKILN_VENV:-$DATA_DIR/.venv}" # images may bring theirs
 CODE="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 
 die() { # one line, exit 1
@@ -49,6 +49,7 @@ venv_lock() { # the lock file that this machine's environment is built from
 venv_key() { cat "$@" | sha256sum | cut -c1-16; }
 
 venv_ready() { # is the environment built from this lock file, whole?
+    [ -z "${VOICEKILN_VENV:-}" ] || return 0
     [ -x "$VENV/bin/python" ] && [ "$(head -n1 "$VENV/.voicekiln" 2>/dev/null)" = "$(venv_key "$(venv_lock)")" ]
 }
 

@@ -366,6 +366,28 @@ def train_speech(**flags: Any) -> None:
 
 
 @stt.command()
+@click.option("--text", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="A sentence a line.")
+@click.option("--alphabet", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="alphabet.txt of the model.")
+@click.option("--top-k", type=int, default=500_000, show_default=True, help="Most frequent words that are kept.")
+@click.option("--order", type=click.IntRange(2, 6), default=5, show_default=True)
+@click.option("--prune", default="0 0 1", show_default=True, help="Counts up to which n-grams of each order are left out.")
+@click.option("--memory", default="2G", show_default=True, help="Memory that lmplz may take.")
+@click.option("--alpha", type=float, default=0.931289039105002, show_default=True)
+@click.option("--beta", type=float, default=1.1834137581510284, show_default=True)
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+def lm(text: Path, alphabet: Path, top_k: int, order: int, prune: str, memory: str, alpha: float, beta: float, folder: Path) -> None:
+    """Make FOLDER/kenlm.scorer from a text."""
+    from trainer.stt import language_model
+    from trainer.text import read_alphabet
+
+    _start_log(None, "lm")
+    folder.mkdir(parents=True, exist_ok=True)
+    plan = language_model.LanguageModelPlan(top_k, order, prune, memory)
+    language_model.build(text, plan, folder)
+    click.echo(language_model.pack(folder, read_alphabet(alphabet), alpha, beta, folder))
+
+
+@stt.command()
 @click.option("--model", type=click.Path(path_type=Path, exists=True), required=True, help="output_graph.pbmm or .tflite.")
 @click.option("--library", type=click.Path(path_type=Path, exists=True), required=True, help="libdeepspeech.so 0.9.3 or libstt.so 1.4.0.")
 @click.option("--scorer", type=click.Path(path_type=Path, exists=True), help="External scorer.")

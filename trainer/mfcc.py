@@ -33,14 +33,23 @@ def padded(samples: Audio) -> Audio:
     return np.pad(samples, (0, -(-rest // STEP_SAMPLES) * STEP_SAMPLES + WINDOW_SAMPLES - len(samples)))
 
 
-def mfcc(samples: Audio) -> np.ndarray:
-    """float32 (n,) -> float32 (frames, 26)."""
+def log_mels(samples: Audio) -> np.ndarray:
+    """float32 (n,) -> float32 (frames, 40): logarithms of the mel bands, before the DCT."""
     if len(samples) < WINDOW_SAMPLES:
-        return np.zeros((0, MFCCS), np.float32)
+        return np.zeros((0, FILTERS), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)[::STEP_SAMPLES]
     magnitude = np.abs(fft.rfft(windows * _hann(), axis=1))  # Mfcc takes the root of the power that AudioSpectrogram gives
-    mels = np.maximum(magnitude @ _filterbank(), FLOOR)
-    return (np.log(mels) @ _cosines()).astype(np.float32)
+    return np.log(np.maximum(magnitude @ _filterbank(), FLOOR)).astype(np.float32)
+
+
+def cepstra(mels: np.ndarray) -> np.ndarray:
+    """(..., 40) -> (..., 26) MFCCs."""
+    return (mels @ _cosines()).astype(np.float32)
+
+
+def mfcc(samples: Audio) -> np.ndarray:
+    """float32 (n,) -> float32 (frames, 26)."""
+    return cepstra(log_mels(samples))
 
 
 def in_context(frames: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.programs import run
+from trainer.programs import quiet, run
 
 LOCK = Path(__file__).parents[2] / "requirements" / "clients.lock"
 LIBRARIES = {  # name -> (library in the unpacked wheel, the file that it loads)
@@ -83,7 +83,9 @@ class Client:
             ctypes.CDLL(str(library.with_name("libkenlm.so")), ctypes.RTLD_GLOBAL)
         self._library = ctypes.CDLL(str(library))
         self._model = ctypes.c_void_p()
-        self._check(self._call("CreateModel", str(model).encode(), ctypes.byref(self._model)), model)
+        with quiet():  # it tells its versions
+            code = self._call("CreateModel", str(model).encode(), ctypes.byref(self._model))
+        self._check(code, model)
         if beam_width:
             self._check(self._call("SetModelBeamWidth", self._model, ctypes.c_uint(beam_width)), model)
         if scorer:

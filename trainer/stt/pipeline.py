@@ -7,7 +7,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from trainer.machine import check_gpu, cores
 from trainer.readers import Utterance, table
 from trainer.settings import Loaded, SpeechSettings
 from trainer.steps import Steps
-from trainer.stt import preparation
+from trainer.stt import language_model, preparation
 from trainer.stt.client import LIBRARIES, fetch
 from trainer.stt.evaluation import Run, error_rates, hear
-from trainer.stt.preparation import Cepstra, ImportPlan
+from trainer.stt.language_model import LanguageModelPlan
+from trainer.stt.preparation import ImportPlan, Mels
 from trainer.text import Alphabet, TextError, alphabet_of, normal, read_alphabet
 from trainer.workers import Workers
 
@@ -99,8 +100,8 @@ def import_set(steps: Steps, workers: Workers, name: str, utterances: Sequence[U
         preparation.finish_lists(out)
 
     params = {"utterances": utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
-    out = steps.run(f"import_{name}", make, params)
-    kept = Cepstra(out)
+    out = steps.run(f"import_{name}", make, params, version=2)
+    kept = Mels(out)
     reasons = preparation.reasons(out)
     log.info("%s: %d of %d clips, %.2f h", name, len(kept), len(utterances), float(kept.index["length"].sum()) / 180_000)
     for reason, many in reasons.most_common():
@@ -114,7 +115,7 @@ def load_set(folder: Path, alphabet: Alphabet) -> Any:
     """A stored set for training."""
     from trainer.stt.learning import Clips
 
-    frames = Cepstra(folder)
+    frames = Mels(folder)
     said = preparation.utterances(folder)
     labels = [np.array(alphabet.encode(normal(said[g].transcript)), np.int32) for g in frames.index["group"]]
     return Clips(frames, labels)
@@ -127,7 +128,7 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: dict[str, P
         import keras
 
         from trainer.models import deepspeech
-        from trainer.stt.learning import Batches, Learning, batch_of, ctc, mask
+        from trainer.stt.learning import Batches, Learning, batch_of, ctc
         from trainer.training import Loop, cosine_adamw
 
         keras.utils.set_random_seed(s.seed)
@@ -139,9 +140,7 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: dict[str, P
         learning = Learning(dev, alphabet, s.train_batch_size, out)
 
         def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            x, y, weights = batch_of(heard, batches.numbers(step), heard.longest)
-            mask(x, y[:, 0], np.random.default_rng([s.seed, step]), s.feature_noise)
-            return x, y, weights
+            return batch_of(heard, batches.numbers(step), heard.longest, np.random.default_rng([s.seed, step]), s.voices)
 
         every = batches.per_epoch * max(1, round(ROUND_SECONDS_OF_AUDIO * 2 / seconds))
         optimizer = cosine_adamw(total, s.learning_rate, s.weight_decay)
@@ -151,7 +150,7 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: dict[str, P
         np.savez(out / "weights.npz", **deepspeech.weights_of(model))
         (out / "checkpoint.npz").unlink()
 
-    told = ("n_hidden", "epochs", "train_batch_size", "learning_rate", "weight_decay", "dropout_rate", "feature_noise", "relu_clip", "seed")
+    told = ("n_hidden", "epochs", "train_batch_size", "learning_rate", "weight_decay", "dropout_rate", "voices", "relu_clip", "seed")
     return steps.run("train_speech", make, {name: getattr(s, name) for name in told}, {k: sets[k] for k in ("train", "dev")})
 
 
@@ -200,12 +199,42 @@ def export(steps: Steps, s: SpeechSettings, alphabet: Alphabet, trained: Path) -
     return steps.run("export_speech", make, {"contract": contract_of(s, alphabet)}, {"trained": trained})
 
 
-def test(
-    steps: Steps, workers: Workers, s: SpeechSettings, alphabet: Alphabet, exported: Path, sets: dict[str, Path]
-) -> dict[str, Any]:
-    """Error rates of the exported files in the clients' own libraries, on every set but the training set.
+def scorer(steps: Steps, s: SpeechSettings, alphabet: Alphabet, train: Sequence[Utterance]) -> Path | None:
+    """kenlm.scorer, if a text is given. Raises ValueError, ProgramError and TextError."""
+    if not s.lm_text:
+        return None
+    if s.lm_text == "transcripts":
+        told = hashlib.sha256("\n".join(u.transcript for u in train).encode()).hexdigest()[:16]
+    elif Path(s.lm_text).is_file():
+        with Path(s.lm_text).open("rb") as file:
+            told = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    else:
+        raise ValueError(f"LM_TEXT: {s.lm_text}: no such file")
+    plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory)
 
-    Raises ClientError when a library refuses a file, ValueError when the libraries disagree.
+    def make(out: Path) -> None:
+        text = out / "text.txt"
+        with text.open("w", encoding="utf-8") as file:
+            if s.lm_text == "transcripts":
+                file.writelines(f"{normal(u.transcript)}\n" for u in train if normal(u.transcript))
+            else:
+                with Path(s.lm_text).open(encoding="utf-8-sig") as lines:
+                    file.writelines(f"{sentence}\n" for line in lines if (sentence := normal(line)))
+        language_model.build(text, plan, out)
+
+    built = steps.run("language_model", make, {"text": told, "plan": plan})
+
+    def pack(out: Path) -> None:
+        language_model.pack(built, alphabet, s.lm_alpha, s.lm_beta, out)
+
+    return steps.run("scorer", pack, {"labels": alphabet.labels, "alpha": s.lm_alpha, "beta": s.lm_beta}, {"language_model": built})
+
+
+def test(
+    steps: Steps, workers: Workers, s: SpeechSettings, exported: Path, scored: Path | None, sets: dict[str, Path]
+) -> dict[str, Any]:
+    """Error rates of the exported files in the clients' own libraries, on every set but the training set, without and with
+    the scorer. Raises ClientError when a library refuses a file.
     """
 
     def make(out: Path) -> None:
@@ -214,16 +243,20 @@ def test(
         for name, folder in sets.items():
             if name == "train":
                 continue
-            kept = Cepstra(folder).index["group"]
+            kept = Mels(folder).index["group"]
             utterances = preparation.utterances(folder)
             paths, said = [utterances[g].path for g in kept], [normal(utterances[g].transcript) for g in kept]
             found[name] = {}
-            for client, (_, file) in LIBRARIES.items():
-                heard = hear(Run(libraries[client], exported / file), paths, workers, f"testing ({name}, {client})")
+            runs = {client: Run(libraries[client], exported / file) for client, (_, file) in LIBRARIES.items()}
+            if scored:
+                runs |= {f"{client} with scorer": replace(run, scorer=scored / "kenlm.scorer") for client, run in runs.items()}
+            for client, run in runs.items():
+                heard = hear(run, paths, workers, f"testing ({name}, {client})")
                 found[name][client] = error_rates(said, [h.text for h in heard])
         (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    out = steps.run("test_speech", make, {}, {"exported": exported, **{k: v for k, v in sets.items() if k != "train"}})
+    inputs = {"exported": exported, **{k: v for k, v in sets.items() if k != "train"}} | ({"scorer": scored} if scored else {})
+    out = steps.run("test_speech", make, {}, inputs)
     return dict(json.loads((out / "figures.json").read_text(encoding="utf-8")))
 
 
@@ -239,10 +272,11 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path) -> Result:
     prove_export(steps, s, alphabet)
     with Workers(s.workers or cores()) as workers:
         sets = {name: import_set(steps, workers, name, given, alphabet, s.max_seconds) for name, given in by_use.items()}
+        scored = scorer(steps, s, alphabet, chosen.train)
         trained = train(steps, s, alphabet, sets)
         exported = export(steps, s, alphabet, trained)
-        figures = test(steps, workers, s, alphabet, exported, sets)
-    pointer = exported / "delivered"
+        figures = test(steps, workers, s, exported, scored, sets)
+    pointer = (scored or exported) / f"delivered_{exported.name}"
     if pointer.exists() and Path(pointer.read_text()).exists():
         return Result(Path(pointer.read_text()), figures, made=False)
     record = experiment.record(loaded, steps, figures=figures)
@@ -250,7 +284,9 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path) -> Result:
     stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
     folder = s.data_dir / "output" / f"{stamp}-stt-{s.export_language or 'model'}-{s.n_hidden}-{s.epochs}"
     names = ("output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "alphabet.txt", "experiment.json")
-    rejected = {f"rejected_{name}.csv": path / "rejected.csv" for name, path in sets.items()}
-    package.deliver({**{n: exported / n for n in names}, **rejected, "logs": trained / "logs", "training.log": log_file}, folder)
+    more = {f"rejected_{name}.csv": path / "rejected.csv" for name, path in sets.items()}
+    if scored:
+        more["kenlm.scorer"] = scored / "kenlm.scorer"
+    package.deliver({**{n: exported / n for n in names}, **more, "logs": trained / "logs", "training.log": log_file}, folder)
     pointer.write_text(str(folder))
     return Result(folder, figures, made=True)

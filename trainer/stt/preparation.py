@@ -1,4 +1,4 @@
-"""Utterances to a store of MFCCs and labels; every clip that cannot be used is set aside with its reason."""
+"""Utterances to a store of log mels and labels; every clip that cannot be used is set aside with its reason."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trainer import audio
 from trainer.audio import SAMPLE_RATE_HZ, AudioError
 from trainer.clips import Row, Store
-from trainer.mfcc import MFCCS, mfcc, padded
+from trainer.mfcc import FILTERS, log_mels, padded
 from trainer.readers import Utterance
 from trainer.text import Alphabet, normal
 
 CHUNK = 64
 
 
-class Cepstra(Store):
-    """MFCCs: float32 rows of 26, 20 ms each; `group` is the number of the utterance in utterances.jsonl."""
+class Mels(Store):
+    """Log mel bands: float32 rows of 40, 20 ms each; `group` is the number of the utterance in utterances.jsonl. One product
+    short of MFCCs, so that voices can be changed when a batch is made."""
 
     dtype = np.float32
-    width = MFCCS
+    width = FILTERS
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,11 @@ class ImportPlan:
     folder: str
     labels: tuple[str, ...]
     max_seconds: float
+
+
+def frames_needed(labels: Sequence[Any]) -> int:
+    """Frames that CTC needs for labels: one each, and a blank between two that are equal."""
+    return len(labels) + sum(bool(a == b) for a, b in pairwise(labels))
 
 
 def write_lists(folder: Path, utterances: Iterable[Utterance]) -> int:
@@ -59,7 +66,7 @@ def _write(path: Path, utterances: Sequence[Utterance]) -> None:
 
 
 def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
-    """MFCCs of one list; rejected/<chunk>.csv tells of the others."""
+    """Log mels of one list; rejected/<chunk>.csv tells of the others."""
     folder, rejected = Path(plan.folder), []
     alphabet = Alphabet(plan.labels)
     for number, line in enumerate((folder / "lists" / f"{chunk:06d}.jsonl").read_text(encoding="utf-8").splitlines()):
@@ -75,7 +82,7 @@ def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
 
 
 def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float) -> np.ndarray:
-    """MFCCs of one clip. Raises AudioError, or ValueError with the reason why it cannot be trained on."""
+    """Log mels of one clip. Raises AudioError, or ValueError with the reason why it cannot be trained on."""
     text = normal(utterance.transcript)
     if not text:
         raise ValueError("empty transcript")
@@ -85,8 +92,8 @@ def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float) -> n
     seconds = len(samples) / SAMPLE_RATE_HZ
     if seconds > max_seconds:
         raise ValueError(f"longer than {max_seconds:g} s: {seconds:.1f} s")
-    frames = mfcc(padded(samples))
-    needed = len(text) + sum(a == b for a, b in pairwise(text))
+    frames = log_mels(padded(samples))
+    needed = frames_needed(text)
     if len(frames) < needed:
         raise ValueError(f"too short for its transcript: {len(frames)} frames, {needed} needed")
     return frames

@@ -1,0 +1,59 @@
+"""The vocabulary's automaton: minimal, accepts its words and nothing else; its file."""
+
+import itertools
+import struct
+
+import pytest
+
+from trainer.export import scorer
+from trainer.text import Alphabet, TextError
+
+ALPHABET = Alphabet((" ", *"abcdefghijklmnopqrstuvwxyz'"))
+
+
+def labels(word):
+    return [ALPHABET.labels.index(c) + 1 for c in word] + [1]
+
+
+def test_accepts_its_words_and_nothing_else(rng):
+    words = {"".join(rng.choice(list("abc"), int(rng.integers(1, 6)))) for _ in range(60)}
+    sequences, left_out = scorer.spelled([*words, "<s>", "über"], ALPHABET)
+    machine = scorer.automaton(sequences)
+    assert left_out == ["über"]
+    for length in range(1, 6):
+        for letters in itertools.product("abc", repeat=length):
+            assert machine.accepts(labels("".join(letters))) == ("".join(letters) in words)
+    assert not machine.accepts([])
+    assert not machine.accepts(labels("a")[:-1])
+
+
+def test_is_minimal():
+    # one state a letter shared by all endings: start, c/d, a/o, t/g and s share their ends
+    machine = scorer.automaton(scorer.spelled(["cat", "cats", "dat", "dats"], ALPHABET)[0])
+    assert len(machine.arcs) == 6
+    assert sum(map(len, machine.arcs)) == 7
+
+
+def test_file_is_aligned_and_carries_the_weights(tmp_path):
+    kenlm = tmp_path / "lm.binary"
+    kenlm.write_bytes(scorer.KENLM_MAGIC + bytes(37))
+    scorer.write(kenlm, ["yes", "no"], ALPHABET, 0.93, 1.2, tmp_path / "x.scorer")
+    data = (tmp_path / "x.scorer").read_bytes()
+    at = kenlm.stat().st_size
+    magic, version, mode, alpha, beta = struct.unpack_from("<iiBdd", data, at)
+    assert (magic, version, mode, alpha) == (0x54524945, 6, 0, 0.9300000071525574)
+    assert beta == pytest.approx(1.2)
+    assert data[at : at + 4] == b"EIRT"
+    states, arcs = struct.unpack_from("<qq", data, at + 25 + 49)
+    assert (states, arcs) == (6, 6)
+    assert len(data) % 16 == 0
+    inputs = [struct.unpack_from("<i", data, len(data) - 16 * k)[0] for k in range(1, 7)]
+    assert sorted(inputs) == sorted({*labels("yes"), *labels("no")})
+
+
+def test_what_is_no_language_model_is_told(tmp_path):
+    (tmp_path / "x").write_bytes(b"x")
+    with pytest.raises(TextError, match="no KenLM binary"):
+        scorer.write(tmp_path / "x", ["yes"], ALPHABET, 1, 1, tmp_path / "y")
+    with pytest.raises(TextError, match="none of its words"):
+        scorer.write(tmp_path / "x", ["über"], ALPHABET, 1, 1, tmp_path / "y")

@@ -1,0 +1,72 @@
+"""Batches of like lengths, voices changed, the CTC loss by enumeration, intervals of error rates."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from trainer.clips import build
+from trainer.metrics import bootstrap, edit_distance
+from trainer.stt.learning import FRAMES_MULTIPLE, Batches, Clips, batch_of, ctc, other_voice
+from trainer.stt.preparation import Mels, frames_needed
+from trainer.text import collapse
+
+
+def ramps(plan, chunk):
+    rng = np.random.default_rng(0)
+    for i in range(23):
+        yield rng.normal(0, 1, (10 + 7 * i, 40)).astype(np.float32), i, -1
+
+
+@pytest.fixture
+def clips(tmp_path, workers):
+    build(tmp_path, ramps, None, 1, "ramps", workers)
+    return Clips(Mels(tmp_path), [np.arange(1 + i % 5, dtype=np.int32) for i in range(23)])
+
+
+def test_an_epoch_holds_each_clip_once_and_the_longest_come_first(clips):
+    batches = Batches(clips, 4, 1)
+    epoch = [batches.numbers(step) for step in range(batches.per_epoch)]
+    drawn = np.concatenate(epoch)
+    assert len(set(drawn.tolist())) == len(drawn) == 20
+    assert set(epoch[0].tolist()) == {22, 21, 20, 19}
+    again = Batches(clips, 4, 1)
+    assert np.array_equal(again.numbers(13), batches.numbers(13))
+    lengths = clips.frames.index["length"][batches.numbers(7)]
+    assert np.ptp(lengths) <= 2 * FRAMES_MULTIPLE
+
+
+def test_batches_are_padded_and_told(clips):
+    x, y, weights = batch_of(clips, np.array([0, 5]), clips.longest)
+    assert x.shape == (2, FRAMES_MULTIPLE, 26)
+    assert y[:, 0].tolist() == [10, 45]
+    assert y[1, :3].tolist() == [45, 1, 0]
+    assert (x[0, 10:] == 0).all()
+    assert (x[0, :10] != 0).any()
+    assert weights.tolist() == [1, 1]
+    changed = batch_of(clips, np.array([0, 5]), clips.longest, np.random.default_rng(0), 1.0)[0]
+    assert not np.array_equal(changed, x)
+    assert np.array_equal(changed, batch_of(clips, np.array([0, 5]), clips.longest, np.random.default_rng(0), 1.0)[0])
+
+
+def test_changed_clips_keep_the_frames_that_their_text_needs(rng):
+    mels = rng.normal(0, 1, (12, 40)).astype(np.float32)
+    lengths = {len(other_voice(mels.copy(), 12, rng, 1.0)) for _ in range(50)}
+    assert min(lengths) == 12
+    assert max(lengths) > 12
+    assert frames_needed("hello") == 6
+
+
+def test_ctc_is_the_sum_over_all_paths(rng):
+    logits = rng.normal(0, 1, (1, 4, 3)).astype(np.float32)
+    chances = np.exp(logits[0]) / np.exp(logits[0]).sum(-1, keepdims=True)
+    total = sum(np.prod([chances[t, c] for t, c in enumerate(path)]) for path in itertools.product(range(3), repeat=4)
+                if collapse(path, 2) == [0, 0])
+    assert float(ctc(np.array([[4, 2, 0, 0, 0]]), logits)[0]) == pytest.approx(-np.log(total), rel=1e-4)
+
+
+def test_error_rates():
+    assert edit_distance(["the", "cat", "sat"], ["the", "hat"]) == 2
+    assert edit_distance("", "abc") == 3
+    low, high = bootstrap(np.array([[1, 4], [0, 4], [2, 4], [1, 4]], float))
+    assert 0 <= low < 0.25 < high <= 1
