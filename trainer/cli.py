@@ -354,7 +354,7 @@ def train_speech(**flags: Any) -> None:
     steps = Steps(settings.data_dir / "work", redo, f"stt {settings.export_language}".strip())
     result = run(loaded, steps, log_file)
     if result.made:
-        log.info("\n%s\n", summary([(name, spent) for name, spent in steps.seconds.items()], time.monotonic() - start))
+        log.info("\n%s\n", summary([(name, spent) for name, spent in steps.seconds.items() if spent], time.monotonic() - start))
     else:
         log.info("Nothing to do: nothing changed since this model was made.")
     for name, clients in result.figures.items():
