@@ -34,6 +34,7 @@ def _errors() -> tuple[type[BaseException], ...]:
     from trainer.readers import ReaderError
     from trainer.settings import SettingsError
     from trainer.steps import StepError
+    from trainer.stt.checkpoints import CheckpointError
     from trainer.stt.client import ClientError
     from trainer.text import TextError
     from trainer.wakeword.engines import EngineError
@@ -43,7 +44,7 @@ def _errors() -> tuple[type[BaseException], ...]:
 
     found: list[type[BaseException]] = [
         AudioError, CorpusError, MachineError, ProgramError, SettingsError, StepError, EngineError, PhraseError, RecordingsError,
-        WorkerError, ReaderError, ClientError, TextError, OSError, ValueError, MemoryError,
+        WorkerError, ReaderError, CheckpointError, ClientError, TextError, OSError, ValueError, MemoryError,
     ]
     if "trainer.export.tflite" in sys.modules:
         found.append(sys.modules["trainer.export.tflite"].ExportError)

@@ -116,3 +116,58 @@ def test_killed_training_ends_in_the_same_weights(home, result, tmp_path):
     for name in ("output_graph.pbmm", "output_graph.tflite"):
         assert (folder / name).read_bytes() == (result.folder / name).read_bytes()
     assert json.loads((folder / "experiment.json").read_text())["settings"]["n_hidden"]["value"] == 64
+
+
+@pytest.fixture
+def checkpoint(tmp_path, rng):
+    """A checkpoint in the layout of the original trainer, as TensorFlow 1's Saver writes it."""
+    import tensorflow as tf
+
+    from trainer.export.contract import shapes
+    from trainer.text import Alphabet
+
+    old = Alphabet(tuple(" abcdefghijklmnopqrstuvwxyz'"))
+    weights = {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes(48, 29).items()}
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        variables = [tf.compat.v1.get_variable(name, initializer=value) for name, value in weights.items()]
+        step = tf.compat.v1.get_variable("global_step", initializer=np.int64(7))
+        session.run(tf.compat.v1.global_variables_initializer())
+        saver = tf.compat.v1.train.Saver([*variables, step])
+        saver.save(session, str(tmp_path / "best_dev"), global_step=7, latest_filename="best_dev_checkpoint")
+    old.write(tmp_path / "alphabet.txt")
+    return tmp_path, weights
+
+
+def test_an_untouched_checkpoint_is_exported_bit_by_bit(home, checkpoint):
+    from tensorflow.core.framework import graph_pb2
+    from tensorflow.python.framework.tensor_util import MakeNdarray
+
+    folder, weights = checkpoint
+    given, _ = run(home, load_checkpoint_dir=str(folder), alphabet_config_path=str(folder / "alphabet.txt"), n_hidden="48", epochs="0")
+    graph = graph_pb2.GraphDef.FromString((given.folder / "output_graph.pb").read_bytes())
+    constants = {n.name: MakeNdarray(n.attr["value"].tensor) for n in graph.node if n.op == "Const"}
+    for layer in ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6"):
+        assert np.array_equal(constants[f"{layer}_weights"], weights[f"{layer}/weights"])
+        assert np.array_equal(constants[f"{layer}_bias"], weights[f"{layer}/bias"])
+    assert np.array_equal(constants["lstm_kernel"], next(v for k, v in weights.items() if k.endswith("cell/kernel")))
+    tuned, _ = run(home, load_checkpoint_dir=str(folder), n_hidden="48", epochs="1")
+    assert (tuned.folder / "output_graph.pbmm").stat().st_size > 10_000
+
+
+def test_labels_move_with_their_symbols(rng):
+    from trainer.export.contract import shapes
+    from trainer.stt.checkpoints import CheckpointError, transfer
+    from trainer.text import Alphabet
+
+    old, new = Alphabet((" ", "a", "b")), Alphabet((" ", "b", "é"))
+    given = {name: rng.normal(0, 1, shape) for name, shape in shapes(8, 4).items()}
+    fresh = {name: np.zeros(shape) for name, shape in shapes(8, 4).items()}
+    weights, told = transfer(fresh, given, old, new, 0)
+    assert np.array_equal(weights["layer_6/weights"][:, [0, 1, 3]], given["layer_6/weights"][:, [0, 2, 3]])
+    assert (weights["layer_6/weights"][:, 2] == 0).all()
+    assert [k.fate for k in told if k.name == "layer_6/bias"] == ["3 labels kept, new: é, dropped: a"]
+    weights, _ = transfer(fresh, given, old, new, 2)
+    assert (weights["layer_5/weights"] == 0).all()
+    assert np.array_equal(weights["layer_3/weights"], given["layer_3/weights"])
+    with pytest.raises(CheckpointError, match="set N_HIDDEN=8"):
+        transfer({name: np.zeros(shape) for name, shape in shapes(9, 4).items()}, given, old, new, 0)

@@ -19,8 +19,8 @@ from trainer.export.contract import Contract
 from trainer.machine import check_gpu, cores
 from trainer.readers import Utterance, table
 from trainer.settings import Loaded, SpeechSettings
-from trainer.steps import Steps
-from trainer.stt import language_model, preparation
+from trainer.steps import Steps, fingerprint
+from trainer.stt import checkpoints, language_model, preparation
 from trainer.stt.client import LIBRARIES, fetch
 from trainer.stt.evaluation import Run, error_rates, hear
 from trainer.stt.language_model import LanguageModelPlan
@@ -134,6 +134,16 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: dict[str, P
         keras.utils.set_random_seed(s.seed)
         heard, dev = load_set(sets["train"], alphabet), load_set(sets["dev"], alphabet)
         model = deepspeech.build(spec_of(s, alphabet))
+        if s.load_checkpoint_dir:
+            old = read_alphabet(checkpoints.read_alphabet_beside(s.load_checkpoint_dir))
+            given = checkpoints.read(s.load_checkpoint_dir)
+            weights, told = checkpoints.transfer(deepspeech.weights_of(model), given, old, alphabet, s.drop_source_layers)
+            for kept in told:
+                log.info("  %-75s %s", kept.name, kept.fate)
+            deepspeech.load_weights(model, weights)
+        if not s.epochs:
+            np.savez(out / "weights.npz", **deepspeech.weights_of(model))
+            return
         batches = Batches(heard, s.train_batch_size, s.seed)
         total = s.epochs * batches.per_epoch
         seconds = float(heard.frames.index["length"].sum()) / 50
@@ -150,8 +160,12 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: dict[str, P
         np.savez(out / "weights.npz", **deepspeech.weights_of(model))
         (out / "checkpoint.npz").unlink()
 
-    told = ("n_hidden", "epochs", "train_batch_size", "learning_rate", "weight_decay", "dropout_rate", "voices", "relu_clip", "seed")
-    return steps.run("train_speech", make, {name: getattr(s, name) for name in told}, {k: sets[k] for k in ("train", "dev")})
+    told = ("n_hidden", "epochs", "drop_source_layers",
+            "train_batch_size", "learning_rate", "weight_decay", "dropout_rate", "voices", "relu_clip", "seed")
+    params = {name: getattr(s, name) for name in told}
+    if s.load_checkpoint_dir:
+        params["start"] = fingerprint(s.load_checkpoint_dir)
+    return steps.run("train_speech", make, params, {k: sets[k] for k in ("train", "dev")})
 
 
 def spec_of(s: SpeechSettings, alphabet: Alphabet) -> Any:
@@ -285,8 +299,10 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path) -> Result:
     folder = s.data_dir / "output" / f"{stamp}-stt-{s.export_language or 'model'}-{s.n_hidden}-{s.epochs}"
     names = ("output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "alphabet.txt", "experiment.json")
     more = {f"rejected_{name}.csv": path / "rejected.csv" for name, path in sets.items()}
+    if (trained / "logs").exists():
+        more["logs"] = trained / "logs"
     if scored:
         more["kenlm.scorer"] = scored / "kenlm.scorer"
-    package.deliver({**{n: exported / n for n in names}, **more, "logs": trained / "logs", "training.log": log_file}, folder)
+    package.deliver({**{n: exported / n for n in names}, **more, "training.log": log_file}, folder)
     pointer.write_text(str(folder))
     return Result(folder, figures, made=True)
