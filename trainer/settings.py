@@ -77,7 +77,7 @@ class WakeWordSettings(Settings):
 class SpeechSettings(Settings):
     """Of `trainer stt`: the flags of DeepSpeech 0.9.3 and Coqui STT 1.4.0, with their names and defaults where they have an effect."""
 
-    train_files: str = Field("", description="CSV files to train on, separated by commas.")
+    train_files: str = Field("", description="CSV files, or Common Voice folders, to train on, separated by commas.")
     dev_files: str = Field("", description="CSV files by which weights are chosen; without them a tenth of the speakers is held out.")
     test_files: str = Field("", description="CSV files to test on.")
     alphabet_config_path: Path | None = Field(None, description="Alphabet: one label a line; without it the characters of the transcripts.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,23 @@ class TextError(Exception):
 def normal(text: str) -> str:
     """NFC with single spaces: one spelling for what looks alike (decomposed accents are the classic failure)."""
     return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+_REFUSED = re.compile(r"[0-9(<\[\]&*{]")
+_TO_SPACE = str.maketrans("-_\u2013\u2014\u2026/", "      ")
+_DROPPED = str.maketrans("", "", ".,;?!:\"\u00ab\u00bb\u201c\u201d\u201e")
+
+
+def cleaned(text: str) -> str | None:
+    """A written sentence as labels: lower case, punctuation dropped, typographic apostrophes made plain.
+
+    None for what cannot be read off the page (digits, brackets, symbols). Source: the default `validate_label` of
+    DeepSpeech's importers, with the quotes and dashes of other languages.
+    """
+    text = unicodedata.normalize("NFC", text)
+    if _REFUSED.search(text):
+        return None
+    return normal(text.replace("\u2019", "'").translate(_TO_SPACE).translate(_DROPPED)).lower() or None
 
 
 @dataclass(frozen=True)

@@ -181,9 +181,9 @@ class progress:
         if not self._terminal and now - self._last >= 30:
             self._last = now
             rate = (self._count - self._first) / (now - self._start)
-            left = (self._total - self._count) / max(rate, 1e-9)
+            left = minutes((self._total - self._count) / rate) if rate > 0 else "?"
             extra = "".join(f", {k} {v:.4g}" for k, v in values.items())
-            log.info("%s: %d/%d, %.3g %s/s, %s left%s", self._label, self._count, self._total, rate, self._unit, minutes(left), extra)
+            log.info("%s: %d/%d, %.3g %s/s, %s left%s", self._label, self._count, self._total, rate, self._unit, left, extra)
 
     def __enter__(self) -> progress:
         return self

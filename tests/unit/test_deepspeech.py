@@ -5,7 +5,7 @@ import pytest
 
 from trainer.export.contract import shapes
 from trainer.models import deepspeech
-from trainer.readers import ReaderError, table
+from trainer.readers import ReaderError, common_voice, table
 
 
 def test_gradient_is_that_of_the_plain_loop(rng):
@@ -50,3 +50,12 @@ def test_tables(tmp_path):
     (tmp_path / "b.csv").write_text("path,sentence\n")
     with pytest.raises(ReaderError, match="no column transcript and wav_filename; there are: path, sentence"):
         list(table.read(tmp_path / "b.csv"))
+
+
+def test_common_voice(tmp_path):
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "train.tsv").write_text("client_id\tpath\tsentence\tup_votes\nc1\ta.mp3\t\"Oui, dit-il.\t2\nc2\tb\tEn 1984\t2\n")
+    found = [(u.path, u.transcript, u.speaker, u.split) for u in common_voice.read(tmp_path, "train")]
+    assert found == [(str(tmp_path / "clips/a.mp3"), "oui dit il", "c1", "train"), (str(tmp_path / "clips/b.mp3"), "", "c2", "train")]
+    with pytest.raises(ReaderError, match="not a language's folder"):
+        list(common_voice.read(tmp_path, "dev"))

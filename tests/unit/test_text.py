@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from trainer.text import Alphabet, TextError, alphabet_of, collapse, normal, read_alphabet
+from trainer.text import Alphabet, TextError, alphabet_of, cleaned, collapse, normal, read_alphabet
 
 
 def test_file_keeps_hash_space_and_accents(tmp_path):
@@ -42,3 +42,11 @@ def test_serialized_as_the_clients_read_it():
 
 def test_collapse():
     assert collapse([3, 0, 0, 3, 0, 1, 1, 2, 3], blank=3) == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize(("written", "label"), [
+    ("L\u2019eau, c\u2019est \u00ab bon \u00bb !", "l'eau c'est bon"), ("Peut-\u00eatre\u2026", "peut \u00eatre"), ("en 1984", None), ("...", None),
+    (unicodedata.normalize("NFD", "\u00c9t\u00e9"), "\u00e9t\u00e9"), ("a [b]", None),
+])
+def test_written_sentences_become_labels(written, label):
+    assert cleaned(written) == label

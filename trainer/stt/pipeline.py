@@ -17,7 +17,7 @@ import numpy as np
 from trainer import clips, experiment, package
 from trainer.export.contract import Contract
 from trainer.machine import check_gpu, cores
-from trainer.readers import Utterance, table
+from trainer.readers import Utterance, common_voice, table
 from trainer.settings import Loaded, SpeechSettings
 from trainer.steps import Steps, fingerprint
 from trainer.stt import checkpoints, language_model, preparation
@@ -51,9 +51,9 @@ class Result:
 
 
 def read_sets(s: SpeechSettings) -> Sets:
-    """All CSV files. Without dev files a tenth of the speakers (of the clips, where speakers are unknown) is held out of
-    the training set: the same whatever the order. Raises ReaderError, SettingsError."""
-    train, dev, test = (_read(files) for files in (s.train_files, s.dev_files, s.test_files))
+    """All CSV files, and the official splits of Common Voice folders. Without dev files a tenth of the speakers (of the clips,
+    where speakers are unknown) is held out of the training set: the same whatever the order. Raises ReaderError, ValueError."""
+    train, dev, test = (_read(files, split) for files, split in ((s.train_files, "train"), (s.dev_files, "dev"), (s.test_files, "test")))
     if not train:
         raise ValueError("TRAIN_FILES is empty: give at least one CSV file with wav_filename and transcript")
     if not dev:
@@ -66,8 +66,9 @@ def read_sets(s: SpeechSettings) -> Sets:
     return Sets(train, dev, test)
 
 
-def _read(files: str) -> list[Utterance]:
-    return [u for name in files.split(",") if name.strip() for u in table.read(Path(name.strip()))]
+def _read(files: str, split: str) -> list[Utterance]:
+    paths = [Path(name.strip()) for name in files.split(",") if name.strip()]
+    return [u for path in paths for u in (common_voice.read(path, split) if path.is_dir() else table.read(path))]
 
 
 def _tell_leaks(train: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance]) -> None:
