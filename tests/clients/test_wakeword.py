@@ -11,8 +11,11 @@ from trainer.export import manifest, tflite
 
 @pytest.fixture(scope="module", params=["mixednet", "inception"])
 def exported(request, tmp_path_factory):
+    import keras
+
     from trainer.models.layers import copy_weights
 
+    keras.utils.set_random_seed(0)
     spec = models.spec_of(request.param)
     rng = np.random.default_rng(0)
     model = models.build(spec)
@@ -51,7 +54,8 @@ def test_states_carry_and_agree_with_keras(exported, rng):
     stream = tflite.Stream(path.read_bytes())
     found = stream(x[0]) / 256
     assert found.shape == wanted.shape
-    assert np.abs(found - wanted).max() < 0.1
+    assert np.abs(found - wanted).mean() < 0.02
+    assert np.abs(found - wanted).max() < 0.15  # noise at full scale, as no room sounds
     first = stream(x[0])
     stream.reset()
     assert not np.array_equal(first, stream(x[0])) or np.ptp(first) == 0
