@@ -300,7 +300,7 @@ def export(line: Line, prepared: dict[str, Path], trained: Path) -> Path:
         (out / "export.json").write_text(json.dumps(told, indent=1) + "\n")
 
     params = {"limit": s.false_accepts_per_hour, "model": s.model, "spec": spec, "seed": s.seed}
-    return line.steps.run("export", make, params, {**prepared, "trained": trained}, version=2)
+    return line.steps.run("export", make, params, {**prepared, "trained": trained}, version=3)
 
 
 def load_weights(spec: Any, trained: Path) -> Any:
