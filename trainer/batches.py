@@ -55,6 +55,11 @@ class HeldOut:
     ambient: list[Part]  # what a device hears for hours
     near_misses: list[Part]  # what it hears seldom
 
+    @property
+    def ambient_hours(self) -> float:
+        """Length of what a device hears for hours."""
+        return sum(float(frames.index["length"][clips].sum()) for frames, clips in self.ambient) / 360_000
+
 
 @dataclass(frozen=True)
 class Hard:

@@ -87,6 +87,18 @@ def edit_distance(wanted: Sequence[Any], found: Sequence[Any]) -> int:
     return row[-1]
 
 
+def edit_counts(said: Sequence[str], heard: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(words, characters): (clips, 2) each, edits and length of what was said."""
+    pairs = list(zip(said, heard, strict=True))
+    words = np.array([(edit_distance(a.split(), b.split()), len(a.split())) for a, b in pairs], float)
+    return words, np.array([(edit_distance(a, b), len(a)) for a, b in pairs], float)
+
+
+def error_rate(counts: np.ndarray) -> float:
+    """Edits of all clips by the length of what was said in them."""
+    return float(counts[:, 0].sum() / counts[:, 1].sum())
+
+
 def bootstrap(counts: np.ndarray, level: float = 0.95, rounds: int = 1000) -> tuple[float, float]:
     """Interval of the ratio of sums over clips drawn again and again (Efron 1979). `counts`: (clips, 2), errors and total."""
     picked = np.random.default_rng(0).integers(len(counts), size=(rounds, len(counts)))

@@ -126,16 +126,17 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None,
     """Resolve the settings of one kind. `flags`: those given on the command line. Raises SettingsError with one line."""
     environment = os.environ if environment is None else environment
     names = kind.model_fields
+    known = {name for other in Settings.__subclasses__() for name in other.model_fields}  # one file serves all commands
     data_dir = Path(flags.get("data_dir") or environment.get("DATA_DIR") or "/data")
     file = data_dir / DEFAULTS_FILE
     given = {k: v for k, v in dotenv_values(file).items() if v is not None} if file.is_file() else {}
     for name, value in given.items():
         if name in PASSED_ON:
             os.environ.setdefault(name, value)
-        elif name.lower() not in names:
+        elif name.lower() not in known:
             raise SettingsError(f"{file}: unknown setting {name}{_guess(name, names)}")
     for name in environment:
-        if name.lower() not in names and (guess := _guess(name, names, 0.87)):
+        if name.lower() not in known and (guess := _guess(name, names, 0.87)):
             raise SettingsError(f"environment: unknown setting {name}{guess}")
     values: dict[str, Any] = {}
     sources = dict.fromkeys(names, "default")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Any
 
@@ -98,12 +99,18 @@ def in_fresh_process(function: Callable[..., Any], *arguments: Any) -> None:
     child.start()
     send.close()
     child.join()
-    if child.exitcode != 0:
-        try:
-            told = str(receive.recv())
-        except EOFError:  # it could not tell
-            told = f"a library crashed (signal {-(child.exitcode or 0)}); run again with another --seed or --engine"
-        raise WorkerError(told)
+    _raise_what_it_told(child, receive, "a library crashed (signal {}); run again with another --seed or --engine")
+
+
+def _raise_what_it_told(child: BaseProcess, receive: Connection, silent: str) -> None:
+    """WorkerError with the text that a failed child sent; with `silent`, filled with its signal, when it could not tell."""
+    if child.exitcode == 0:
+        return
+    try:
+        told = str(receive.recv())
+    except EOFError:
+        told = silent.format(-(child.exitcode or 0))
+    raise WorkerError(told)
 
 
 def in_backend(name: str, function: Callable[..., Any], *arguments: Any) -> None:
@@ -124,12 +131,7 @@ def in_backend(name: str, function: Callable[..., Any], *arguments: Any) -> None
             child.terminate()
         child.join()
         raise
-    if child.exitcode != 0:
-        try:
-            told = str(receive.recv())
-        except EOFError:
-            told = f"training ended with signal {-(child.exitcode or 0)}, most likely for lack of memory"
-        raise WorkerError(told)
+    _raise_what_it_told(child, receive, "training ended with signal {}, most likely for lack of memory")
 
 
 def _call_in_backend(name: str, logs: list[str], send: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from trainer import audio
-from trainer.metrics import bootstrap, edit_distance
+from trainer.audio import AudioError
+from trainer.metrics import bootstrap, edit_counts, error_rate
 from trainer.stt.client import Client, Heard
 from trainer.workers import Workers
 
@@ -27,10 +28,20 @@ class Run:
     scorer: Path | None = None
 
 
-def hear_chunk(run: Run, paths: Sequence[str]) -> list[Heard]:
-    """In a worker: what the client makes of each clip."""
+def hear_files(run: Run, paths: Sequence[str]) -> Iterator[Heard]:
+    """What the client makes of each file. Raises ClientError, and AudioError with the file's name."""
     with Client(run.library, run.model, run.scorer) as client:
-        return [client.hear(audio.to_int16(audio.read(Path(path)))) for path in paths]
+        for path in paths:
+            try:
+                samples = audio.to_int16(audio.read(Path(path)))
+            except AudioError as error:
+                raise AudioError(f"{path}: {error}") from error
+            yield client.hear(samples)
+
+
+def hear_chunk(run: Run, paths: Sequence[str]) -> list[Heard]:
+    """The same in a worker."""
+    return list(hear_files(run, paths))
 
 
 def hear(run: Run, paths: Sequence[str], workers: Workers, label: str) -> list[Heard]:
@@ -41,11 +52,10 @@ def hear(run: Run, paths: Sequence[str], workers: Workers, label: str) -> list[H
 
 def error_rates(said: Sequence[str], heard: Sequence[str], worst: int = 5) -> dict[str, Any]:
     """WER and CER with 95 % intervals over clips, and the worst samples."""
-    words = np.array([(edit_distance(a.split(), b.split()), len(a.split())) for a, b in zip(said, heard, strict=True)], float)
-    characters = np.array([(edit_distance(a, b), len(a)) for a, b in zip(said, heard, strict=True)], float)
+    words, characters = edit_counts(said, heard)
     order = np.argsort(-words[:, 0] / np.maximum(words[:, 1], 1), kind="stable")[:worst]
     return {
-        "clips": len(said), "wer": float(words[:, 0].sum() / words[:, 1].sum()), "wer_interval": bootstrap(words),
-        "cer": float(characters[:, 0].sum() / characters[:, 1].sum()), "cer_interval": bootstrap(characters),
+        "clips": len(said), "wer": error_rate(words), "wer_interval": bootstrap(words),
+        "cer": error_rate(characters), "cer_interval": bootstrap(characters),
         "worst": [{"said": said[i], "heard": heard[i]} for i in order],
     }

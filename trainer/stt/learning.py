@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainer.metrics import edit_distance
+from trainer.metrics import edit_counts, error_rate
 from trainer.mfcc import FILTERS, MFCCS, cepstra
 from trainer.stt.preparation import Mels, frames_needed
 from trainer.text import Alphabet, collapse
@@ -92,7 +92,8 @@ class Batches:
     def __init__(self, clips: Clips, size: int, seed: int) -> None:
         self.clips, self.size, self.seed = clips, size, seed
         self.per_epoch = max(1, len(clips.frames) // size)
-        self._epoch, self._batches = -1, np.zeros(0)
+        self._epoch = -1
+        self._batches: np.ndarray = np.zeros((0, size), int)
 
     def numbers(self, step: int) -> np.ndarray:
         """Which clips."""
@@ -105,9 +106,9 @@ class Batches:
             if len(order) < whole:
                 order = np.resize(order, whole)
             batches = order[:whole].reshape(self.per_epoch, self.size)
-            rest = np.arange(1, self.per_epoch) if epoch == 0 else np.arange(self.per_epoch)
-            rng.shuffle(rest)
-            self._batches = batches[np.concatenate([[0], rest]) if epoch == 0 else rest]
+            turn = np.arange(self.per_epoch)
+            rng.shuffle(turn[int(epoch == 0) :])  # the longest stays first of all
+            self._batches = batches[turn]
             self._epoch = epoch
         return np.asarray(self._batches[at])
 
@@ -150,7 +151,9 @@ class Learning:
 
 def evaluate(model: keras.Model, clips: Clips, alphabet: Alphabet, size: int) -> dict[str, float]:
     """Mean CTC loss, and greedy word and character error rates."""
-    losses, words, characters = [], np.zeros(2), np.zeros(2)
+    losses: list[np.ndarray] = []
+    said: list[str] = []
+    heard: list[str] = []
     order = np.argsort(clips.frames.index["length"], kind="stable")
     for at in range(0, len(order), size):
         numbers = order[at : at + size]
@@ -159,7 +162,7 @@ def evaluate(model: keras.Model, clips: Clips, alphabet: Alphabet, size: int) ->
         losses.append(np.asarray(ctc(y, logits))[: len(numbers)])
         for row, number in enumerate(numbers):
             best = logits[row, : y[row, 0]].argmax(-1)
-            heard, said = alphabet.decode(collapse(best, alphabet.blank)), alphabet.decode(clips.labels[number])
-            words += edit_distance(said.split(), heard.split()), len(said.split())
-            characters += edit_distance(said, heard), len(said)
-    return {"dev_loss": float(np.concatenate(losses).mean()), "wer": float(words[0] / words[1]), "cer": float(characters[0] / characters[1])}
+            heard.append(alphabet.decode(collapse(best, alphabet.blank)))
+            said.append(alphabet.decode(clips.labels[number]))
+    words, characters = edit_counts(said, heard)
+    return {"dev_loss": float(np.concatenate(losses).mean()), "wer": error_rate(words), "cer": error_rate(characters)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,13 @@ def probability(logits: np.ndarray) -> np.ndarray:
 def heard_from(spec: Any) -> int:
     """The first output that a device takes notice of."""
     return -(-PAUSE_FRAMES // spec.stride)
+
+
+def peaks(
+    model: keras.Model, spec: Any, parts: Sequence[Part], window: int, of: Callable[[np.ndarray], np.ndarray] = lambda logits: logits
+) -> np.ndarray:
+    """The highest sliding mean, of what `of` makes of the logits, of each clip where a device takes notice."""
+    return np.concatenate([sliding_mean(of(scan(model, spec, f, c)), window)[:, heard_from(spec) :].max(1) for f, c in parts])
 
 
 class Learning:
@@ -114,17 +121,16 @@ class Learning:
         """Recall on held-out audio at several limits, for ambient audio (per hour) and for near misses (shares of them);
         keep the weights with the best mean."""
 
-        def highest(frames: Frames, clips: np.ndarray) -> np.ndarray:
-            return sliding_mean(probability(scan(self.scanner, self.spec, frames, clips)), WINDOW)[:, heard_from(self.spec) :].max(1)
+        def highest(parts: Sequence[Part]) -> np.ndarray:
+            return peaks(self.scanner, self.spec, parts, WINDOW, probability)
 
         def recalls(parts: Sequence[Part], allowed: Sequence[float]) -> list[float]:
-            loud = np.sort(np.concatenate([highest(f, c) for f, c in parts]))[::-1]
-            return [float(np.mean(peaks > loud[int(many)])) if many < len(loud) else 1.0 for many in allowed]
+            loud = np.sort(highest(parts))[::-1]
+            return [float(np.mean(said > loud[int(many)])) if many < len(loud) else 1.0 for many in allowed]
 
-        peaks = highest(*self.held_out.phrases)
+        said = highest([self.held_out.phrases])
         ambient, near = self.held_out.ambient, self.held_out.near_misses
-        hours = sum(float(f.index["length"][c].sum()) for f, c in ambient) / 360_000
-        among_ambient = recalls(ambient, [limit * hours for limit in LIMITS_PER_HOUR])
+        among_ambient = recalls(ambient, [limit * self.held_out.ambient_hours for limit in LIMITS_PER_HOUR])
         among_near = recalls(near, [share * sum(len(c) for _, c in near) for share in NEAR_MISS_SHARES])
         score = float(np.mean(among_ambient) + np.mean(among_near)) / 2
         if score >= self.best_score or not self.best:

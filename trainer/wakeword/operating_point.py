@@ -12,7 +12,7 @@ from trainer.batches import HeldOut
 from trainer.clips import Frames
 from trainer.export.tflite import Stream
 from trainer.wakeword.evaluation import PAUSE_FRAMES
-from trainer.wakeword.learning import heard_from, probability, scan
+from trainer.wakeword.learning import WINDOW, heard_from, peaks, probability, scan
 
 WINDOWS = (5, 3, 4, 6, 8)
 RECALL_SPARED = 0.12  # of the recall, given up for a higher cutoff: synthetic ambient audio is easier than a living room
@@ -65,13 +65,9 @@ def calibrate(scanner: keras.Model, spec: Any, held_out: HeldOut, limit_per_hour
     2017, with the limit as its prior).
     """
 
-    def highest(frames: Frames, clips: np.ndarray) -> np.ndarray:
-        return metrics.sliding_mean(scan(scanner, spec, frames, clips), 5)[:, heard_from(spec) :].max(1)
-
-    peaks, loud = highest(*held_out.phrases), np.concatenate([highest(f, c) for f, c in held_out.ambient])
-    hours = sum(float(f.index["length"][c].sum()) for f, c in held_out.ambient) / 360_000
-    limit = float(np.sort(loud)[::-1][min(int(limit_per_hour * hours), len(loud) - 1)])
-    low, middle, high = np.percentile(peaks, (5, 50, 90))
+    said, loud = peaks(scanner, spec, [held_out.phrases], WINDOW), peaks(scanner, spec, held_out.ambient, WINDOW)
+    limit = float(np.sort(loud)[::-1][min(int(limit_per_hour * held_out.ambient_hours), len(loud) - 1)])
+    low, middle, high = np.percentile(said, (5, 50, 90))
     shift = float(np.clip(limit, low, middle))
     return shift, max(0.5, float(high - shift) / 4)
 
