@@ -48,9 +48,28 @@ def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
         raise AudioError("holds no audio")
 
 
-def read(path: Path) -> Audio:
-    """Decode a whole file to mono 16 kHz. Raises AudioError."""
-    return np.concatenate(list(read_blocks(path)))
+def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0) -> Audio:
+    """Decode a file, or the part from `start` to `end` seconds (0: to its end), to mono 16 kHz; `channel` from 1, 0 mixes all.
+
+    Raises AudioError.
+    """
+    if not (start or end or channel):
+        return np.concatenate(list(read_blocks(path)))
+    try:
+        with soundfile.SoundFile(path) as file:
+            if channel > file.channels:
+                raise AudioError(f"has no channel {channel}")
+            file.seek(min(int(start * file.samplerate), file.frames))
+            count = int((end - start) * file.samplerate) if end else -1
+            samples = file.read(count, dtype="float32", always_2d=True)
+            rate = file.samplerate
+    except (soundfile.LibsndfileError, OSError) as error:
+        if not path.exists():
+            raise AudioError("no such file") from error
+        raise AudioError(f"cannot be decoded ({_reason(error)})") from error
+    if not len(samples):
+        raise AudioError("holds no audio there")
+    return resample(np.nan_to_num(samples[:, channel - 1] if channel else samples.mean(axis=1)), rate)
 
 
 def write_wav(path: Path, samples: Audio) -> None:

@@ -23,12 +23,14 @@ from trainer import __version__
 from trainer.workers import start_log
 
 log = logging.getLogger("trainer")
+TRANSFER = Path("/transfer-checkpoint")  # starting weights, if that is mounted
 
 
 def _errors() -> tuple[type[BaseException], ...]:
     """What is reported in one line; imported when something went wrong."""
     from trainer.audio import AudioError
     from trainer.corpora import CorpusError
+    from trainer.languages import LanguageError
     from trainer.machine import MachineError
     from trainer.programs import ProgramError
     from trainer.readers import ReaderError
@@ -36,6 +38,7 @@ def _errors() -> tuple[type[BaseException], ...]:
     from trainer.steps import StepError
     from trainer.stt.checkpoints import CheckpointError
     from trainer.stt.client import ClientError
+    from trainer.stt.decoder import DecoderError
     from trainer.text import TextError
     from trainer.wakeword.engines import EngineError
     from trainer.wakeword.phrases import PhraseError
@@ -44,7 +47,7 @@ def _errors() -> tuple[type[BaseException], ...]:
 
     found: list[type[BaseException]] = [
         AudioError, CorpusError, MachineError, ProgramError, SettingsError, StepError, EngineError, PhraseError, RecordingsError,
-        WorkerError, ReaderError, CheckpointError, ClientError, TextError, OSError, ValueError, MemoryError,
+        WorkerError, ReaderError, CheckpointError, ClientError, DecoderError, LanguageError, TextError, OSError, ValueError, MemoryError,
     ]
     if "trainer.export.tflite" in sys.modules:
         found.append(sys.modules["trainer.export.tflite"].ExportError)
@@ -93,7 +96,7 @@ def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": lambda name: name.replace("_", "-")})
 @click.version_option(__version__)
 def cli() -> None:
     """Train voice models that run in the clients you already have."""
@@ -149,10 +152,12 @@ def wakeword() -> None:
 
 def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """One option a setting, from its definition: name, type, bounds and explanation live in trainer/settings.py."""
-    from trainer import settings
-
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        for name, field in reversed(getattr(settings, kind).model_fields.items()):
+        fields = _settings_class(kind)
+        for name in (*fields.aliases, *fields.ineffective):
+            if name not in fields.model_fields:
+                command = click.option("--" + name.replace("_", "-"), default=None, hidden=True)(command)
+        for name, field in reversed(fields.model_fields.items()):
             flag = "--" + name.replace("_", "-")
             told = f"{field.description} [default: {field.default}]" if field.default not in (None, "", False) else field.description
             if field.annotation is bool:
@@ -163,6 +168,16 @@ def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...,
         return command
 
     return decorate
+
+
+def _settings_class(kind: str) -> Any:
+    if kind == "WakeWordSettings":
+        from trainer.settings import WakeWordSettings
+
+        return WakeWordSettings
+    from trainer.settings_stt import SpeechSettings
+
+    return SpeechSettings
 
 
 @wakeword.command()
@@ -177,27 +192,16 @@ def train(wake_word: str, title: str | None, **flags: Any) -> None:
 
     loaded = load({k: v for k, v in flags.items() if v is not None})
     settings = loaded.settings
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # of this process, which exports; what trains has its own
     phrase = phrases.clean(wake_word)
     title = " ".join((title or " ".join(w[:1].upper() + w[1:] for w in phrase.rstrip(".!?").split())).split())
-    log_file = _start_log(settings.data_dir / "work" / "logs", phrases.slug(phrase))
+    log_file, steps = _start_run(loaded, phrases.slug(phrase), phrase)
     if settings.quick:
         log.info("--quick: %d samples, %g h of other speech, %d steps: a first look; expect more false accepts than from a full run",
                  settings.samples, settings.speech_hours, settings.training_steps)
     log.info("===== Training '%s' as %s =====", phrase, title)
-    for line in loaded.lines():
-        log.log(logging.INFO if not line.endswith(" default") else logging.DEBUG, "  %s", line)
-
     from trainer.machine import summary
-    from trainer.programs import quiet
-    from trainer.steps import Steps
-
-    with quiet():
-        import keras  # noqa: F401
     from trainer.wakeword.pipeline import train_wake_word
 
-    redo = tuple(name.strip() for name in settings.redo.split(",") if name.strip())
-    steps = Steps(settings.data_dir / "work", redo, phrase)
     result = train_wake_word(loaded, phrase, title, steps, log_file)
     total = time.monotonic() - start
     if result.made:
@@ -331,76 +335,122 @@ def stt() -> None:
     """Speech to text: transcribed clips -> .pbmm and .tflite for DeepSpeech 0.9.3 and Coqui STT 1.4."""
 
 
-@stt.command("train")
-@_settings_options("SpeechSettings")
-def train_speech(**flags: Any) -> None:
-    """Import, train, test and export."""
+def _stage(name: str, told: str) -> None:
+    """`trainer stt <name>`: the line up to that stage."""
+
+    @stt.command(name, help=told)
+    @_settings_options("SpeechSettings")
+    def command(**flags: Any) -> None:
+        _run_speech(flags, "package" if name == "train" else name)
+
+
+for _name, _told in (
+    ("import", "Read, check and split all clips, and say what was set aside and why."),
+    ("alphabet", "Write alphabet.txt."),
+    ("lm", "Make the scorer from a text, with the weights that were given."),
+    ("train", "Train, then tune, test, export and package."),
+    ("tune", "Search LM_ALPHA and LM_BETA on dev clips and write them into the scorer."),
+    ("export", "Write .pb, .pbmm and .tflite."),
+    ("test", "Measure error rates, of our decoder and in the clients' own libraries."),
+    ("package", "All of it: what `train_language` runs."),
+):
+    _stage(_name, _told)
+
+
+def _run_speech(flags: dict[str, Any], until: str) -> None:
     start = time.monotonic()
-    from trainer.settings import SpeechSettings, load
+    from trainer import languages
+    from trainer.settings import SettingsError, load
+    from trainer.settings_stt import SpeechSettings
 
-    loaded = load({k: v for k, v in flags.items() if v is not None}, kind=SpeechSettings)
+    given = {k: v for k, v in flags.items() if v is not None}
+    loaded = load(given, kind=SpeechSettings)
+    if (code := loaded.settings.model_language) and not loaded.settings.train_files:
+        folder = languages.find(code, loaded.settings.data_dir)
+        own = languages.variables(folder / "params.sh")
+        described = languages.variables(folder / "metadata.sh")
+        for name in described:
+            if not name.startswith(("METADATA_", "EXPORT_")):
+                raise SettingsError(f"{folder / 'metadata.sh'}: {name} is not METADATA_... or EXPORT_...; settings belong into params.sh")
+        loaded = load(given, kind=SpeechSettings, language=own | described, language_source=f"lang/{code}")
     settings = loaded.settings
-    log_file = _start_log(settings.data_dir / "work" / "logs", "stt")
-    for line in loaded.lines():
-        log.log(logging.INFO if not line.endswith(" default") else logging.DEBUG, "  %s", line)
+    if settings.load_checkpoint_dir is None and TRANSFER.is_dir() and any(TRANSFER.iterdir()):
+        loaded.sources["load_checkpoint_dir"] = "the mount"
+        loaded = loaded.model_copy(update={"settings": settings.model_copy(update={"load_checkpoint_dir": TRANSFER})})
+        settings = loaded.settings
+    log_file, steps = _start_run(loaded, "stt", f"stt {settings.export_language or settings.model_language}".strip())
     from trainer.machine import summary
-    from trainer.programs import quiet
-    from trainer.steps import Steps
-
-    with quiet():
-        import keras  # noqa: F401
     from trainer.stt.pipeline import train_speech as run
 
-    redo = tuple(name.strip() for name in settings.redo.split(",") if name.strip())
-    steps = Steps(settings.data_dir / "work", redo, f"stt {settings.export_language}".strip())
-    result = run(loaded, steps, log_file)
+    result = run(loaded, steps, log_file, until)
     if result.made:
         log.info("\n%s\n", summary([(name, spent) for name, spent in steps.seconds.items() if spent], time.monotonic() - start))
     else:
         log.info("Nothing to do: nothing changed since this model was made.")
-    for name, clients in result.figures.items():
-        for client, found in clients.items():
+    for name, decoders in result.figures.items():
+        for decoder, found in decoders.items():
             low, high = found["wer_interval"]
-            log.info("%s in %s: WER %.1f %% (95 %%: %.1f to %.1f), CER %.1f %%", name, client, 100 * found["wer"], 100 * low, 100 * high,
-                     100 * found["cer"])
-    log.info("Model: %s", result.folder)
+            agrees = f", same text as ours in {100 * found['agreement']:.0f} %" if "agreement" in found else ""
+            log.info("%s, %s: WER %.1f %% (95 %%: %.1f to %.1f), CER %.1f %%, %d clips%s", name, decoder, 100 * found["wer"], 100 * low, 100 * high,
+                     100 * found["cer"], found["clips"], agrees)
+    log.info("%s: %s", "Model" if until == "package" else "Made" if result.made else "There", result.folder)
 
 
 @stt.command()
-@click.option("--text", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="A sentence a line.")
-@click.option("--alphabet", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help="alphabet.txt of the model.")
-@click.option("--top-k", type=int, default=500_000, show_default=True, help="Most frequent words that are kept.")
-@click.option("--order", type=click.IntRange(2, 6), default=5, show_default=True)
-@click.option("--prune", default="0 0 1", show_default=True, help="Counts up to which n-grams of each order are left out.")
-@click.option("--memory", default="2G", show_default=True, help="Memory that lmplz may take.")
-@click.option("--alpha", type=float, default=0.931289039105002, show_default=True)
-@click.option("--beta", type=float, default=1.1834137581510284, show_default=True)
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-def lm(text: Path, alphabet: Path, top_k: int, order: int, prune: str, memory: str, alpha: float, beta: float, folder: Path) -> None:
-    """Make FOLDER/kenlm.scorer from a text."""
-    from trainer.stt import language_model
-    from trainer.text import read_alphabet
-
-    _start_log(None, "lm")
-    folder.mkdir(parents=True, exist_ok=True)
-    plan = language_model.LanguageModelPlan(top_k, order, prune, memory)
-    language_model.build(text, plan, folder)
-    click.echo(language_model.pack(folder, read_alphabet(alphabet), alpha, beta, folder))
-
-
-@stt.command()
-@click.option("--model", type=click.Path(path_type=Path, exists=True), required=True, help="output_graph.pbmm or .tflite.")
-@click.option("--library", type=click.Path(path_type=Path, exists=True), required=True, help="libdeepspeech.so 0.9.3 or libstt.so 1.4.0.")
+@click.option("--model", type=click.Path(path_type=Path, exists=True, dir_okay=False), required=True, help=".pbmm, .pb or .tflite.")
+@click.option("--library", type=click.Path(path_type=Path, exists=True), help="libdeepspeech.so or libstt.so; else the published one that fits.")
 @click.option("--scorer", type=click.Path(path_type=Path, exists=True), help="External scorer.")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/data"), envvar="DATA_DIR")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-def transcribe(model: Path, library: Path, scorer: Path | None, files: tuple[Path, ...]) -> None:
+def transcribe(model: Path, library: Path | None, scorer: Path | None, data_dir: Path, files: tuple[Path, ...]) -> None:
     """Transcribe FILES with a client's own library."""
-    from trainer import audio
-    from trainer.stt.client import Client
+    from trainer.readers import Utterance
+    from trainer.stt.client import fetch
+    from trainer.stt.evaluation import Run, hear_clips, read_clips
 
-    with Client(library, model, scorer) as client:
-        for path in files:
-            click.echo(f"{path}\t{client.hear(audio.to_int16(audio.read(path))).text}")
+    library = library or fetch(data_dir / "tools" / "clients")["stt" if model.suffix == ".tflite" else "deepspeech"]
+    clips = read_clips([Utterance(str(path), "") for path in files])
+    for path, heard in zip(files, hear_clips(Run(library, model, scorer), clips), strict=True):
+        click.echo(f"{path}\t{heard.text}")
+
+
+@stt.command("language")
+@click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/data"), envvar="DATA_DIR")
+@click.argument("code")
+def check_language(data_dir: Path, code: str) -> None:
+    """Try the examples of a language's rules, and say what its scripts print."""
+    from trainer import languages
+
+    language = languages.read(code, data_dir)
+    wrong = 0
+    for example in language.examples:
+        found = language.rules.labels(example.given)
+        outside = language.alphabet.missing(found) if language.alphabet and found else []
+        wrong += found != example.labels or bool(outside)
+        click.echo(f"{'ok ' if found == example.labels and not outside else 'BAD'} {example.given!r} -> {found!r}"
+                   + ("" if found == example.labels else f", wanted {example.labels!r}") + (f", not in the alphabet: {outside}" if outside else ""))
+    own = languages.variables(language.folder / "params.sh")
+    for script in ("importers.sh", "prepare_lm.sh"):
+        for line in languages.told_lines(language.folder / script, own):
+            click.echo(f"{script}: {line.name} {' '.join(line.places)} {line.options or ''}".rstrip())
+    if wrong:
+        raise click.ClickException(f"{wrong} of {len(language.examples)} examples of {language.folder / 'rules.toml'} are wrong")
+
+
+def _start_run(loaded: Any, name: str, label: str) -> tuple[Path, Any]:
+    """(log file, steps) of a run; what differs from the defaults is told."""
+    from trainer.programs import quiet
+    from trainer.steps import Steps
+
+    settings = loaded.settings
+    log_file = _start_log(settings.data_dir / "work" / "logs", name)
+    for line in loaded.lines():
+        log.log(logging.INFO if not line.endswith(" default") else logging.DEBUG, "  %s", line)
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # of this process, which exports; what trains has its own
+    with quiet():
+        import keras  # noqa: F401
+    redo = tuple(name.strip() for name in settings.redo.split(",") if name.strip())
+    return log_file, Steps(settings.data_dir / "work", redo, label)
 
 
 def _start_log(folder: Path | None, name: str) -> Path:

@@ -15,7 +15,7 @@ import numpy as np
 
 from trainer.audio import SAMPLE_RATE_HZ, Audio, to_float, to_int16
 from trainer.features import CHANNELS
-from trainer.workers import Workers, in_fresh_process
+from trainer.workers import Workers, in_fresh_process, progress
 
 INDEX = np.dtype([("start", np.int64), ("length", np.int64), ("group", np.int32), ("mark", np.int64)])
 Row = tuple[np.ndarray, int, int]  # data, group, mark
@@ -83,18 +83,24 @@ def audio_row(samples: Audio, group: int = 0, mark: int = -1) -> Row:
 
 
 def build(
-    folder: Path, make: Callable[[Any, int], Iterable[Row]], plan: Any, chunks: int, label: str, workers: Workers, fresh: bool = False
+    folder: Path, make: Callable[[Any, int], Iterable[Row]], plan: Any, chunks: int, label: str, workers: Workers | None, fresh: bool = False
 ) -> None:
     """Fill `folder` with a store from `make(plan, chunk)` for each chunk, in parallel; finished chunks are kept.
 
     `make` must be a top-level function that depends on its arguments alone: the store is then the same whatever the
     number of workers and however often it was cut off. `fresh`: each chunk in a process of its own,
-    for what remembers; `plan.warm_up()` is called before it, to load what may be shared.
+    for what remembers; `plan.warm_up()` is called before it, to load what may be shared. Without workers, in this process.
     """
     parts = folder / "chunks"
     parts.mkdir(parents=True, exist_ok=True)
     missing = [c for c in range(chunks) if not (parts / f"{c:06d}.npy").exists()]
-    workers.run(partial(_fresh_chunk if fresh else _write_chunk, parts, make, plan), missing, label, done=chunks - len(missing), total=chunks)
+    if workers is None:
+        with progress(label, chunks, chunks - len(missing)) as bar:
+            for chunk in missing:
+                _write_chunk(parts, make, plan, chunk)
+                bar.update(1)
+    else:
+        workers.run(partial(_fresh_chunk if fresh else _write_chunk, parts, make, plan), missing, label, done=chunks - len(missing), total=chunks)
     _join(parts, folder, chunks)
 
 

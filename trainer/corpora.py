@@ -126,20 +126,25 @@ def fetch(archive: Archive, home: Path) -> Path:
     """Download one archive to `home`/archives, going on where it was cut off, and check it. Raises CorpusError."""
     folder = home / "archives"
     folder.mkdir(exist_ok=True)
-    path, part = folder / archive.name, folder / f"{archive.name}.part"
+    path = folder / archive.name
     if not path.exists():
-        _curl(archive, part)
-        digest = _sha256(part)
-        wanted = archive.sha256 or _recorded(home).get(archive.name, "")
-        if wanted and digest != wanted:
-            part.unlink()
-            raise CorpusError(
-                f"{archive.url}: sha256 is {digest}, not {wanted}: the file was removed; download it again, or ask whether its publisher changed it"
-            )
-        recorded = _recorded(home) | {archive.name: digest}
-        (home / "sha256.json").write_text(json.dumps(recorded, indent=1) + "\n")
-        part.rename(path)
+        digest = fetch_to(Archive(archive.url, archive.sha256 or _recorded(home).get(archive.name, "")), path)
+        (home / "sha256.json").write_text(json.dumps(_recorded(home) | {archive.name: digest}, indent=1) + "\n")
     return path
+
+
+def fetch_to(archive: Archive, path: Path) -> str:
+    """Download to `path`, which appears whole and checked; returns its sha256. Raises CorpusError."""
+    part = path.with_name(f"{path.name}.part")
+    _curl(archive, part)
+    digest = _sha256(part)
+    if archive.sha256 and digest != archive.sha256:
+        part.unlink()
+        raise CorpusError(
+            f"{archive.url}: sha256 is {digest}, not {archive.sha256}: it was removed; try again, or ask whether its publisher changed it"
+        )
+    part.rename(path)
+    return digest
 
 
 def _recorded(home: Path) -> dict[str, str]:

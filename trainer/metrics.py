@@ -94,6 +94,29 @@ def edit_counts(said: Sequence[str], heard: Sequence[str]) -> tuple[np.ndarray, 
     return words, np.array([(edit_distance(a, b), len(a)) for a, b in pairs], float)
 
 
+def error_kinds(said: Sequence[str], heard: Sequence[str]) -> dict[str, int]:
+    """Words inserted, deleted and substituted, in all clips, along a shortest way."""
+    total = {"insertions": 0, "deletions": 0, "substitutions": 0}
+    for a, b in zip(said, heard, strict=True):
+        wanted, found = a.split(), b.split()
+        table = [[i + j if not i * j else 0 for j in range(len(found) + 1)] for i in range(len(wanted) + 1)]
+        for i, x in enumerate(wanted, 1):
+            for j, y in enumerate(found, 1):
+                table[i][j] = min(table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (x != y))
+        i, j = len(wanted), len(found)
+        while i or j:
+            if i and j and table[i][j] == table[i - 1][j - 1] + (wanted[i - 1] != found[j - 1]):
+                total["substitutions"] += wanted[i - 1] != found[j - 1]
+                i, j = i - 1, j - 1
+            elif i and table[i][j] == table[i - 1][j] + 1:
+                total["deletions"] += 1
+                i -= 1
+            else:
+                total["insertions"] += 1
+                j -= 1
+    return total
+
+
 def error_rate(counts: np.ndarray) -> float:
     """Edits of all clips by the length of what was said in them."""
     return float(counts[:, 0].sum() / counts[:, 1].sum())

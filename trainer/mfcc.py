@@ -35,10 +35,19 @@ def padded(samples: Audio) -> Audio:
 
 def log_mels(samples: Audio) -> np.ndarray:
     """float32 (n,) -> float32 (frames, 40): logarithms of the mel bands, before the DCT."""
+    return mel_logarithms(spectrogram(samples))
+
+
+def spectrogram(samples: Audio) -> np.ndarray:
+    """float32 (n,) -> float32 (frames, 257): magnitudes."""
     if len(samples) < WINDOW_SAMPLES:
-        return np.zeros((0, FILTERS), np.float32)
+        return np.zeros((0, WINDOW_SAMPLES // 2 + 1), np.float32)
     windows = np.lib.stride_tricks.sliding_window_view(samples, WINDOW_SAMPLES)[::STEP_SAMPLES]
-    magnitude = np.abs(fft.rfft(windows * _hann(), axis=1))  # Mfcc takes the root of the power that AudioSpectrogram gives
+    return np.abs(fft.rfft(windows * _hann(), axis=1))  # Mfcc takes the root of the power that AudioSpectrogram gives
+
+
+def mel_logarithms(magnitude: np.ndarray) -> np.ndarray:
+    """(frames, 257) magnitudes -> float32 (frames, 40)."""
     return np.log(np.maximum(magnitude @ _filterbank(), FLOOR)).astype(np.float32)
 
 
@@ -50,12 +59,6 @@ def cepstra(mels: np.ndarray) -> np.ndarray:
 def mfcc(samples: Audio) -> np.ndarray:
     """float32 (n,) -> float32 (frames, 26)."""
     return cepstra(log_mels(samples))
-
-
-def in_context(frames: np.ndarray) -> np.ndarray:
-    """(t, 26) -> (t, 19 * 26): each frame with 9 before and 9 after, zeros beyond the ends."""
-    wide = np.pad(frames, ((CONTEXT, CONTEXT), (0, 0)))
-    return np.lib.stride_tricks.sliding_window_view(wide, 2 * CONTEXT + 1, axis=0).transpose(0, 2, 1).reshape(len(frames), -1)
 
 
 @cache

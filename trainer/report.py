@@ -98,6 +98,21 @@ def peaks_plot(positives: np.ndarray, negatives: np.ndarray, cutoff: float) -> s
     return _svg(figure)
 
 
+def error_plot(metrics: list[dict[str, float]]) -> str:
+    """Losses and the word error rate along the steps. SVG."""
+    figure, axes = _axes("Training step", "Loss")
+    steps = [m["step"] for m in metrics]
+    axes.plot(steps, [m["loss"] for m in metrics], color=GREY, linewidth=2, label="training loss")
+    axes.plot(steps, [m["dev_loss"] for m in metrics], color=RED, linewidth=2, label="dev loss")
+    axes.set_yscale("log")
+    right = axes.twinx()
+    right.plot(steps, [100 * m["wer"] for m in metrics], color=BLUE, linewidth=2)
+    right.set_ylim(0, 105)
+    right.set_ylabel("Word error rate (%)", color=BLUE)
+    axes.legend(frameon=False)
+    return _svg(figure)
+
+
 def training_plot(metrics: list[dict[str, float]]) -> str:
     """Loss and held-out score along the steps. SVG."""
     figure, axes = _axes("Training step", "Loss")

@@ -1,6 +1,6 @@
-"""The settings of a wake word run: one definition for flags, environment, `/data/.defaults.env` and documentation.
+"""Settings: one definition for flags, environment, `/data/.defaults.env` and documentation.
 
-Later wins: defaults < --quick < .defaults.env < environment < flag. An unknown name in the file, and a variable that
+Later wins: defaults < --quick < language < .defaults.env < environment < flag. An unknown name in the file, and a variable that
 looks like a misspelt one, is an error.
 """
 
@@ -33,6 +33,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="forbid")
     quick_values: ClassVar[dict[str, Any]] = {}
+    aliases: ClassVar[dict[str, tuple[str, ...]]] = {}  # other names that are understood
+    ineffective: ClassVar[dict[str, str]] = {}  # names of other trainers that would do nothing, and why
 
     @classmethod
     def settings_customise_sources(
@@ -74,40 +76,6 @@ class WakeWordSettings(Settings):
     data_dir: Path = Field(Path("/data"), description="Where everything is written.")
 
 
-class SpeechSettings(Settings):
-    """Of `trainer stt`: the flags of DeepSpeech 0.9.3 and Coqui STT 1.4.0, with their names and defaults where they have an effect."""
-
-    train_files: str = Field("", description="CSV files, or Common Voice folders, to train on, separated by commas.")
-    dev_files: str = Field("", description="CSV files by which weights are chosen; without them a tenth of the speakers is held out.")
-    test_files: str = Field("", description="CSV files to test on.")
-    alphabet_config_path: Path | None = Field(None, description="Alphabet: one label a line; without it the characters of the transcripts.")
-    n_hidden: int = Field(2048, ge=8, le=8192, description="Width of all layers.")
-    epochs: int = Field(75, ge=0, le=100_000, description="Times that every clip is heard; 0 exports the starting weights.")
-    load_checkpoint_dir: Path | None = Field(None, description="Starting weights: checkpoint of DeepSpeech or Coqui STT, with its alphabet.txt.")
-    drop_source_layers: int = Field(0, ge=0, le=5, description="Last layers of the starting weights that begin anew.")
-    train_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a training step.")
-    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW; it falls with a cosine.")
-    weight_decay: float = Field(0.05, ge=0, le=100, description="Weight decay of AdamW (times the learning rate, each step).")
-    dropout_rate: float = Field(0.05, ge=0, lt=1, description="Dropout after layers 1, 2, 3 and 5.")
-    voices: float = Field(1.0, ge=0, le=3, description="How much voices, tempo, microphones and noise are changed in training; 0: not.")
-    relu_clip: float = Field(20.0, gt=0, description="Where the rectifiers are clipped.")
-    export_beam_width: int = Field(500, ge=1, description="Beam width that clients take from the model.")
-    export_language: str = Field("", description="Language written into the model.")
-    lm_text: str = Field("", description="Text for the scorer, a sentence a line; `transcripts` takes those of the training set; empty: no scorer.")
-    lm_top_k: int = Field(500_000, ge=1, description="Most frequent words that the scorer knows.")
-    lm_order: int = Field(5, ge=2, le=6, description="Order of the n-grams.")
-    lm_prune: str = Field("0 0 1", pattern=r"^[0-9 ]*$", description="Counts up to which n-grams of each order are left out.")
-    lm_memory: str = Field("2G", pattern=r"^[0-9]+[%bkKMGT]$", description="Memory that lmplz may take.")
-    lm_alpha: float = Field(0.931289039105002, ge=0, description="Weight of the language model in the scorer.")
-    lm_beta: float = Field(1.1834137581510284, ge=0, description="Reward of each word in the scorer.")
-    max_seconds: float = Field(15.0, gt=0, description="Longer clips are set aside.")
-    seed: int = Field(4568, ge=0, description="Seed of every random choice.")
-    keras_backend: str = Field("tensorflow", pattern="^tensorflow$", description="What trains.")
-    workers: int = Field(0, ge=0, le=1024, description="Worker processes; 0 takes one per core.")
-    redo: str = Field("", description="Steps to do again: names with commas, or all.")
-    data_dir: Path = Field(Path("/data"), description="Where everything is written.")
-
-
 class Loaded(BaseModel):
     """Settings and the source of each."""
 
@@ -122,38 +90,50 @@ class Loaded(BaseModel):
         return [f"{name.upper():24} {'' if value is None else value!s:22} {source}" for name, value, source in rows]
 
 
-def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, kind: type[Settings] = WakeWordSettings) -> Loaded:
-    """Resolve the settings of one kind. `flags`: those given on the command line. Raises SettingsError with one line."""
+def load(
+    flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, kind: type[Settings] = WakeWordSettings,
+    language: Mapping[str, str] | None = None, language_source: str = "",
+) -> Loaded:
+    """Resolve the settings of one kind. `flags`: those given on the command line; `language`: what its folder sets, and which it is.
+
+    Raises SettingsError with one line.
+    """
     environment = os.environ if environment is None else environment
     names = kind.model_fields
-    known = {name for other in Settings.__subclasses__() for name in other.model_fields}  # one file serves all commands
-    data_dir = Path(flags.get("data_dir") or environment.get("DATA_DIR") or "/data")
-    file = data_dir / DEFAULTS_FILE
+    known = all_names()  # one file serves all commands
+    file = defaults_file(flags, environment)
     given = {k: v for k, v in dotenv_values(file).items() if v is not None} if file.is_file() else {}
     for name, value in given.items():
         if name in PASSED_ON:
             os.environ.setdefault(name, value)
-        elif name.lower() not in known:
+        elif name.lower() not in known and name not in (language or {}):
             raise SettingsError(f"{file}: unknown setting {name}{_guess(name, names)}")
-    for name in environment:
-        if name.lower() not in known and (guess := _guess(name, names, 0.87)):
-            raise SettingsError(f"environment: unknown setting {name}{guess}")
+    for where, found in (("environment", environment), (language_source, language or {})):
+        for name in found:
+            if name.lower() not in known and (guess := _guess(name, names, 0.87)):
+                raise SettingsError(f"{where}: unknown setting {name}{guess}")
     values: dict[str, Any] = {}
     sources = dict.fromkeys(names, "default")
 
     def take(source: str, found: Mapping[str, Any]) -> None:
         for name, value in found.items():
-            values[name], sources[name] = value, source
+            if name in kind.ineffective and value not in ("", None):
+                raise SettingsError(f"{name.upper()} from {source} would have no effect: {kind.ineffective[name]}")
+            for target in kind.aliases.get(name, (name,)):
+                if target in names and (target == name or target not in found):
+                    values[target], sources[target] = value, source if target == name else f"{source} ({name.upper()})"
 
-    from_file = {k.lower(): v for k, v in given.items() if k.lower() in names}
-    from_environment = {n: environment[n.upper()] for n in names if environment.get(n.upper(), "") != ""}
+    mine = {*names, *kind.aliases, *kind.ineffective}
+    from_environment = {n: environment[n.upper()] for n in mine if environment.get(n.upper(), "") != ""}
     # Linux desktops use LANGUAGE for a list of locales
     if ":" in from_environment.get("language", "") or "_" in from_environment.get("language", ""):
         del from_environment["language"]
     from_flags = {k: v for k, v in flags.items() if v is not None}
+    from_file = {k.lower(): v for k, v in given.items() if k.lower() in mine}
     quick = from_flags.get("quick", from_environment.get("quick", from_file.get("quick", False)))
     if str(quick).lower() in ("1", "true", "yes", "on"):
         take("--quick", kind.quick_values)
+    take(language_source, {k.lower(): v for k, v in (language or {}).items() if k.lower() in mine})
     take(str(file), from_file)
     take("environment", from_environment)
     take("flag", from_flags)
@@ -166,6 +146,18 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str] | None = None,
     if isinstance(settings, WakeWordSettings) and settings.model not in models.NAMES:
         raise SettingsError(f"MODEL: no model '{settings.model}'; there are {', '.join(models.NAMES)}")
     return Loaded(settings=settings, sources=sources)
+
+
+def defaults_file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
+    """Where the user's own defaults are."""
+    return Path(flags.get("data_dir") or environment.get("DATA_DIR") or "/data") / DEFAULTS_FILE
+
+
+def all_names() -> set[str]:
+    """Names that any command knows."""
+    from trainer.settings_stt import SpeechSettings
+
+    return {name for kind in (WakeWordSettings, SpeechSettings) for name in (*kind.model_fields, *kind.aliases, *kind.ineffective)}
 
 
 def _guess(name: str, names: Iterable[str], likeness: float = 0.7) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+import tomllib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,21 +22,77 @@ def normal(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
-_REFUSED = re.compile(r"[0-9(<\[\]&*{]")
-_TO_SPACE = str.maketrans("-_\u2013\u2014\u2026/", "      ")
-_DROPPED = str.maketrans("", "", ".,;?!:\"\u00ab\u00bb\u201c\u201d\u201e")
+@dataclass(frozen=True)
+class Rules:
+    """How a language's written sentences become labels: one table for transcripts and for the text of the language model.
 
-
-def cleaned(text: str) -> str | None:
-    """A written sentence as labels: lower case, punctuation dropped, typographic apostrophes made plain.
-
-    None for what cannot be read off the page (digits, brackets, symbols). Source: the default `validate_label` of
-    DeepSpeech's importers, with the quotes and dashes of other languages.
+    In lower case and in this order: `replace` (longest first; `number = "fr"` speaks numbers out before), `refuse`, `space`, `drop`.
+    Source of the classes: the default `validate_label` of DeepSpeech's importers and commonvoice-fr's.
     """
-    text = unicodedata.normalize("NFC", text)
-    if _REFUSED.search(text):
-        return None
-    return normal(text.replace("\u2019", "'").translate(_TO_SPACE).translate(_DROPPED)).lower() or None
+
+    refuse: str = "0123456789(<[]&*{"  # characters of sentences that cannot be read off the page
+    space: str = "-_\u2013\u2014\u2026/"
+    drop: str = ".,;?!:\"\u00ab\u00bb\u201c\u201d\u201e"
+    replace: tuple[tuple[str, str], ...] = (("\u2019", "'"),)
+    number: str = ""  # a language of num2words
+    fold: bool = False  # to ASCII letters (English-compatible alphabets)
+
+    def labels(self, text: str) -> str | None:
+        """The sentence as it is trained on; None when it is refused or nothing is left."""
+        text = unicodedata.normalize("NFC", text.lower())
+        if self.number:
+            text = spoken_numbers(text, self.number)
+        for old, new in sorted(self.replace, key=lambda pair: -len(pair[0])):
+            text = text.replace(old, new)
+        if set(self.refuse) & set(text):
+            return None
+        text = text.translate({ord(c): " " for c in self.space} | {ord(c): None for c in self.drop})
+        if self.fold:
+            text = folded(text)
+        return normal(text) or None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A sentence and its labels, None when it is refused."""
+
+    given: str
+    labels: str | None
+
+
+def read_rules(path: Path) -> tuple[Rules, list[Example]]:
+    """From a TOML file: the fields of `Rules`, and `[[examples]]` with `given` and `labels` (left out: refused). Raises TextError."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        examples = [Example(e["given"], e.get("labels")) for e in table.pop("examples", [])]
+        pairs = tuple((unicodedata.normalize("NFC", a), b) for a, b in table.pop("replace", {}).items())
+        return Rules(**table, replace=pairs), examples
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
+        raise TextError(f"{path}: {error}; known are {', '.join(Rules.__dataclass_fields__)} and examples") from error
+
+
+def folded(text: str) -> str:
+    """ASCII letters for accented ones (NFKD without marks; ligatures and the like spelled out), what has none left out."""
+    text = text.translate({0xE6: "ae", 0x153: "oe", 0xDF: "ss", 0xF8: "o", 0x142: "l", 0x111: "d"})
+    return unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+
+
+def spoken_numbers(text: str, language: str) -> str:
+    """Numbers as words ("12 000" and "3,5" too; in English, commas group). Raises TextError for a language num2words does not know."""
+    from num2words import num2words
+
+    def words(found: re.Match[str]) -> str:
+        digits = re.sub(r"[\s\u00a0\u202f]", "", found[0])
+        digits = digits.replace(",", "" if language.startswith("en") else ".")
+        try:
+            return f" {num2words(float(digits) if '.' in digits else int(digits), lang=language)} "
+        except NotImplementedError as error:
+            raise TextError(f"numbers cannot be spoken in '{language}'") from error
+
+    return re.sub(r"\d{1,3}(?:[ \u00a0\u202f]\d{3})+(?!\d)|\d+(?:[.,]\d+)*", words, text) if re.search(r"\d", text) else text
+
+
+ENGLISH_LABELS = tuple(" abcdefghijklmnopqrstuvwxyz'")  # of the published English models
 
 
 @dataclass(frozen=True)
@@ -84,6 +141,33 @@ class Alphabet:
     def write(self, path: Path) -> None:
         """One label a line; `#` is escaped."""
         path.write_text("".join(("\\#" if label == "#" else label) + "\n" for label in self.labels), encoding="utf-8")
+
+
+@dataclass(frozen=True)
+class ByteAlphabet(Alphabet):
+    """The 255 bytes of UTF-8 but zero: label i is byte i + 1 (`bytes_output_mode` of DeepSpeech)."""
+
+    labels: tuple[str, ...] = tuple(map(chr, range(1, 256)))
+
+    def missing(self, text: str) -> list[str]:
+        """None: every text has bytes."""
+        return []
+
+    def encode(self, text: str) -> list[int]:
+        """Label indices."""
+        return [byte - 1 for byte in text.encode()]
+
+    def decode(self, indices: Iterable[int]) -> str:
+        """Text; bytes that are none are marked."""
+        return bytes(i + 1 for i in indices).decode(errors="replace")
+
+    def serialize(self) -> bytes:
+        """One byte a label."""
+        return struct.pack("<H", 255) + b"".join(struct.pack("<HHB", i, 1, i + 1) for i in range(255))
+
+    def write(self, path: Path) -> None:
+        """Only said: there is nothing to choose."""
+        path.write_text("# bytes_output_mode: the 255 bytes of UTF-8\n", encoding="utf-8")
 
 
 def read_alphabet(path: Path) -> Alphabet:

@@ -51,6 +51,9 @@ class Product(Protocol):
     def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
         """Called between rounds, with the averaged weights in the model; returns figures to show."""
 
+    def goes_on(self, model: keras.Model) -> bool:
+        """Called after that, with the trained weights back in the model, which it may change; False ends training."""
+
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -98,6 +101,9 @@ class Loop:
                     with self._averaged():
                         told = self.product.after_round(self.model, step, loss)
                     bar.update(0, loss=loss, **told)
+                    if not self.product.goes_on(self.model):
+                        self._save(step)
+                        break
                 if stop.requested or step == self.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self._save(step)
                     saved = time.monotonic()
@@ -163,15 +169,24 @@ class Loop:
         return step
 
 
-def cosine_adamw(steps: int, learning_rate: float, weight_decay: float) -> keras.optimizers.Optimizer:
+def cosine_adamw(steps: int, learning_rate: float, weight_decay: float, **more: Any) -> keras.optimizers.Optimizer:
     """AdamW whose rate rises for 200 steps and falls with a cosine, with averaged weights: without decay and average single
     outliers decide; see CONTRIBUTING."""
+    return averaged_adamw(cosine(steps, learning_rate), steps, weight_decay, **more)
+
+
+def cosine(steps: int, learning_rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Rises for 200 steps, then falls to nearly nothing."""
     warm_up = min(200, steps // 10)
-    schedule = keras.optimizers.schedules.CosineDecay(
+    return keras.optimizers.schedules.CosineDecay(
         learning_rate * 0.1, max(steps - warm_up, 1), alpha=0.002, warmup_target=learning_rate, warmup_steps=warm_up,
     )
+
+
+def averaged_adamw(rate: Any, steps: int, weight_decay: float, **more: Any) -> keras.optimizers.Optimizer:
+    """AdamW with a running mean of the weights over the last sixth of the steps."""
     return keras.optimizers.AdamW(
-        schedule, weight_decay=weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=min(0.999, max(0.0, 1 - 6 / steps))
+        rate, weight_decay=weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=min(0.999, max(0.0, 1 - 6 / steps)), **more
     )
 
 

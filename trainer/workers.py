@@ -46,6 +46,10 @@ class Workers:
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
 
+    def map(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """As `run`, without showing progress."""
+        return self.run(function, items, "")
+
     def run(self, function: Callable[[Any], Any], items: Iterable[Any], label: str, done: int = 0, total: int | None = None) -> list[Any]:
         """function(item) for all items, results in order of the items. Raises WorkerError when a process is killed."""
         items = list(items)
@@ -57,7 +61,7 @@ class Workers:
             self._pool = ProcessPoolExecutor(self.count, context, initializer=_start_worker)
         pending = {self._pool.submit(function, item): i for i, item in enumerate(items)}
         results: list[Any] = [None] * len(items)
-        with progress(label, total if total is not None else len(items), done) as bar:
+        with progress(label, total if total is not None else len(items), done, shown=bool(label)) as bar:
             while pending:
                 finished, _ = wait(pending, return_when=FIRST_COMPLETED)
                 for future in finished:
@@ -166,9 +170,9 @@ def start_log(*files: str) -> None:
 class progress:
     """A bar on a terminal; elsewhere a log line with rate and time left every 30 s."""
 
-    def __init__(self, label: str, total: int, done: int = 0, unit: str = "it") -> None:
-        terminal = sys.stderr.isatty()
-        self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, disable=not terminal, leave=False, dynamic_ncols=True)
+    def __init__(self, label: str, total: int, done: int = 0, unit: str = "it", shown: bool = True) -> None:
+        terminal = sys.stderr.isatty() or not shown
+        self._bar = tqdm(total=total, initial=done, desc=label, unit=unit, disable=not (terminal and shown), leave=False, dynamic_ncols=True)
         self._label, self._total, self._count, self._first, self._unit = label, total, done, done, unit
         self._terminal, self._start = terminal, time.monotonic()
         self._last = self._start

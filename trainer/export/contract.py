@@ -26,6 +26,7 @@ class Contract:
     beam_width: int = 500
     sample_rate: int = 16_000
     relu_clip: float = 20.0
+    layer_norm: bool = False
 
     @property
     def classes(self) -> int:
@@ -40,11 +41,21 @@ class Contract:
         }
 
 
-def shapes(n_hidden: int, classes: int) -> dict[str, tuple[int, ...]]:
+NORMED = ("layer_1", "layer_2", "layer_3", "layer_5")  # with layer_norm
+NORM_EPSILON = 1e-12
+
+
+def norm_names(layer: str) -> tuple[str, str]:
+    """Names of a layer's normalisation: factor, offset."""
+    return f"{layer}/LayerNorm/gamma", f"{layer}/LayerNorm/beta"
+
+
+def shapes(n_hidden: int, classes: int, layer_norm: bool = False) -> dict[str, tuple[int, ...]]:
     """Names and shapes of all weights, in the layout of the original checkpoints."""
     h = n_hidden
     wide = (2 * CONTEXT + 1) * MFCCS
-    return {
+    norms: dict[str, tuple[int, ...]] = {name: (h,) for layer in NORMED for name in norm_names(layer)} if layer_norm else {}
+    return norms | {
         "layer_1/weights": (wide, h), "layer_1/bias": (h,), "layer_2/weights": (h, h), "layer_2/bias": (h,),
         "layer_3/weights": (h, h), "layer_3/bias": (h,), LSTM_KERNEL: (2 * h, 4 * h), LSTM_BIAS: (4 * h,),
         "layer_5/weights": (h, h), "layer_5/bias": (h,), "layer_6/weights": (h, classes), "layer_6/bias": (classes,),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, Contract
+from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, Contract, norm_names
 from trainer.mfcc import CONTEXT, MFCCS, STEP_MS, WINDOW_SAMPLES
 
 NEW_ATTRIBUTES = ("grad_a", "grad_b", "grad_x", "grad_y", "bad_indices_policy")
@@ -47,7 +47,17 @@ def graph(weights: Mapping[str, np.ndarray], contract: Contract) -> Any:
         def dense(x: Any, layer: str, clipped: bool = True) -> Any:
             product = raw.MatMul(a=x, b=constant(f"{layer}_weights", weights[f"{layer}/weights"]))
             y = raw.BiasAdd(value=product, bias=constant(f"{layer}_bias", weights[f"{layer}/bias"]))
-            return raw.Minimum(x=raw.Relu(features=y), y=constant(f"{layer}_clip", np.float32(contract.relu_clip))) if clipped else y
+            if not clipped:
+                return y
+            y = raw.Minimum(x=raw.Relu(features=y), y=constant(f"{layer}_clip", np.float32(contract.relu_clip)))
+            return normed(y, layer) if contract.layer_norm else y
+
+        def normed(x: Any, layer: str) -> Any:
+            factor, offset = (constant(f"{layer}_norm_{i}", weights[name]) for i, name in enumerate(norm_names(layer)))
+            mean = raw.Mean(input=x, axis=[1], keep_dims=True)
+            variance = raw.Mean(input=raw.SquaredDifference(x=x, y=mean), axis=[1], keep_dims=True)
+            scale = raw.Rsqrt(x=raw.AddV2(x=variance, y=constant(f"{layer}_epsilon", np.float32(NORM_EPSILON))))
+            return raw.AddV2(x=raw.Mul(x=raw.Mul(x=raw.Sub(x=x, y=mean), y=scale), y=factor), y=offset)
 
         x = raw.Reshape(tensor=given, shape=[steps, window * MFCCS])
         for layer in ("layer_1", "layer_2", "layer_3"):
@@ -126,10 +136,10 @@ def memory_mapped(found: Any) -> bytes:
     return bytes(out) + struct.pack("<Q", at)
 
 
-def write(weights: Mapping[str, np.ndarray], contract: Contract, folder: Path) -> tuple[Path, Path]:
-    """output_graph.pb and output_graph.pbmm in `folder`."""
+def write(weights: Mapping[str, np.ndarray], contract: Contract, folder: Path, name: str = "output_graph") -> tuple[Path, Path]:
+    """<name>.pb and <name>.pbmm in `folder`."""
     found = graph(weights, contract)
-    plain, mapped = folder / "output_graph.pb", folder / "output_graph.pbmm"
+    plain, mapped = folder / f"{name}.pb", folder / f"{name}.pbmm"
     plain.write_bytes(found.SerializeToString(deterministic=True))
     mapped.write_bytes(memory_mapped(found))
     return plain, mapped

@@ -15,7 +15,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, Contract
+from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, Contract, norm_names
 from trainer.mfcc import CONTEXT, MFCCS, STEP_MS, WINDOW_SAMPLES
 
 
@@ -158,7 +158,27 @@ def _build(weights: Mapping[str, np.ndarray], contract: Contract, quantized: boo
             return y
         z = w.tensor(layer, (steps, width))
         w.operator("MINIMUM", [y, clip], [z], schema.MaximumMinimumOptionsT())
-        return z
+        return normed(z, layer, width) if contract.layer_norm else z
+
+    def normed(x: int, layer: str, width: int) -> int:
+        def step(op: str, inputs: Sequence[int], name: str, columns: int, options: Any = None) -> int:
+            y = w.tensor(f"{layer}/norm/{name}", (steps, columns))
+            w.operator(op, inputs, [y], options)
+            return y
+
+        def mean(x: int, name: str) -> int:
+            options = schema.ReducerOptionsT()
+            options.keepDims = True
+            return step("MEAN", [x, w.constant(f"{layer}/norm/{name}/axis", np.array([1], np.int32))], name, 1, options)
+
+        factor, offset = (w.constant(name, weights[name].astype(np.float32)) for name in norm_names(layer))
+        middle = mean(x, "mean")
+        variance = mean(step("SQUARED_DIFFERENCE", [x, middle], "squares", width), "variance")
+        epsilon = w.constant(f"{layer}/norm/epsilon", np.array([NORM_EPSILON], np.float32))
+        scale = step("RSQRT", [step("ADD", [variance, epsilon], "shifted", 1, schema.AddOptionsT())], "scale", 1)
+        centred = step("SUB", [x, middle], "centred", width, schema.SubOptionsT())
+        scaled = step("MUL", [centred, scale], "scaled", width, schema.MulOptionsT())
+        return step("ADD", [step("MUL", [scaled, factor], "product", width, schema.MulOptionsT()), offset], "out", width, schema.AddOptionsT())
 
     given = w.tensor("input_node", (1, steps, 2 * CONTEXT + 1, MFCCS))
     state_c, state_h = w.tensor("previous_state_c", (1, hidden)), w.tensor("previous_state_h", (1, hidden))

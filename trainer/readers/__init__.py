@@ -1,8 +1,20 @@
-"""Corpora as utterances: one file a corpus, each `read(folder or file) -> Iterator[Utterance]`."""
+"""Corpora as utterances: one file a corpus, each `read(folder or file, ...) -> Iterator[Utterance]`, with TITLE, LICENCE and SOURCE.
+
+Transcripts are as the corpus has them: a language's rules (`text.Rules`) make labels of them.
+"""
 
 from __future__ import annotations
 
+import csv
+import importlib
+import inspect
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Literal
+
+AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph")
 
 
 class ReaderError(Exception):
@@ -11,9 +23,76 @@ class ReaderError(Exception):
 
 @dataclass(frozen=True)
 class Utterance:
-    """One clip and what is said in it. `split`: the official one, or empty."""
+    """One clip and what is said in it. `split`: the official one, or empty; `start` and `end` in seconds, where a clip is part of a
+    recording (`end` 0: to its end); `channel` from 1, 0 mixes all."""
 
     path: str
     transcript: str
     speaker: str = ""
     split: str = ""
+    start: float = 0.0
+    end: float = 0.0
+    channel: int = 0
+
+
+def names() -> list[str]:
+    """All readers."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__")
+
+
+def reader(name: str) -> ModuleType:
+    """The module of a corpus. Raises ReaderError."""
+    if name not in names():
+        raise ReaderError(f"no reader '{name}'; there are {', '.join(names())}")
+    return importlib.import_module(f"trainer.readers.{name}")
+
+
+def read(name: str, place: Path, options: dict[str, str] | None = None) -> Iterator[Utterance]:
+    """The utterances of a corpus at `place`. Raises ReaderError, for an option that the reader does not have too."""
+    function = reader(name).read
+    known = list(inspect.signature(function).parameters)[1:]
+    for option in options or {}:
+        if option not in known:
+            raise ReaderError(f"{name}: no option '{option}'; there are: {', '.join(known) or 'none'}")
+    return function(place, **options or {})
+
+
+def rows(path: Path, columns: set[str], dialect: str = "excel", quoted: bool = True) -> Iterator[dict[str, str]]:
+    """Rows of a table with a header; a cell that is not there is empty. Raises ReaderError."""
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            found = csv.DictReader(file, dialect=dialect, quoting=quoting, restval="")
+            missing = columns - set(found.fieldnames or ())
+            if missing:
+                raise ReaderError(f"{path}: no column {' and '.join(sorted(missing))}; there are: {', '.join(found.fieldnames or ['none'])}")
+            for row in found:
+                yield {name: value for name, value in row.items() if name is not None}
+    except FileNotFoundError as error:
+        raise ReaderError(f"{path}: no such file") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ReaderError(f"{path}: not a table in UTF-8 ({error})") from error
+
+
+def lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
+    """Lines of a text file. Raises ReaderError."""
+    try:
+        return path.read_text(encoding=encoding).splitlines()
+    except FileNotFoundError as error:
+        raise ReaderError(f"{path}: no such file") from error
+    except UnicodeDecodeError as error:
+        raise ReaderError(f"{path}: not text in {encoding} ({error})") from error
+
+
+def keyed(path: Path, encoding: str = "utf-8-sig") -> dict[str, str]:
+    """`<id> <text>` lines, as many corpora have them. Raises ReaderError."""
+    pairs = (line.split(maxsplit=1) for line in lines(path, encoding) if line.strip())
+    return {pair[0]: pair[1] if len(pair) > 1 else "" for pair in pairs}
+
+
+def one(folder: Path, pattern: str) -> Path:
+    """The first match of a pattern below a folder, in order of names. Raises ReaderError."""
+    found = min(folder.rglob(pattern), default=None)
+    if found is None:
+        raise ReaderError(f"{folder}: holds no {pattern}")
+    return found

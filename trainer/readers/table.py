@@ -1,25 +1,33 @@
-"""The CSV of DeepSpeech and Coqui STT: `wav_filename,wav_filesize,transcript`, with or without further columns; TSV too.
+"""The CSV of DeepSpeech and Coqui STT: `wav_filename,wav_filesize,transcript`, with or without further columns; TSV and JSON lines too.
 
-Paths are relative to the file's folder. Any audio that soundfile reads will do.
+Paths are relative to the file's folder. Any audio that soundfile reads will do. `speaker` (or `client_id`) and `split` are used.
 """
 
 from __future__ import annotations
 
-import csv
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance
+from trainer.readers import ReaderError, Utterance, lines, rows
+
+TITLE, LICENCE, SOURCE = "A table of clips", "", ""
+COLUMNS = {"wav_filename", "transcript"}
 
 
 def read(path: Path) -> Iterator[Utterance]:
     """Rows in order. Raises ReaderError when the file or a column is missing."""
-    if not path.is_file():
-        raise ReaderError(f"{path}: no such file")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        rows = csv.DictReader(file, dialect="excel-tab" if path.suffix == ".tsv" else "excel")
-        missing = {"wav_filename", "transcript"} - set(rows.fieldnames or ())
-        if missing:
-            raise ReaderError(f"{path}: no column {' and '.join(sorted(missing))}; there are: {', '.join(rows.fieldnames or ['none'])}")
-        for row in rows:
-            yield Utterance(str(path.parent / row["wav_filename"]), row["transcript"] or "", row.get("speaker") or row.get("client_id") or "")
+    for row in _json_rows(path) if path.suffix == ".jsonl" else rows(path, COLUMNS, "excel-tab" if path.suffix == ".tsv" else "excel"):
+        yield Utterance(str(path.parent / row["wav_filename"]), row["transcript"], row.get("speaker") or row.get("client_id") or "",
+                        row.get("split") or "")
+
+
+def _json_rows(path: Path) -> Iterator[dict[str, str]]:
+    for number, line in enumerate(lines(path), 1):
+        try:
+            row = json.loads(line)
+            if missing := COLUMNS - set(row):
+                raise ReaderError(f"{path}:{number}: no {' and '.join(sorted(missing))}")
+        except (json.JSONDecodeError, TypeError) as error:
+            raise ReaderError(f"{path}:{number}: not a JSON object ({error})") from error
+        yield {name: str(value) for name, value in row.items()}

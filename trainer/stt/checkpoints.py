@@ -1,7 +1,8 @@
-"""Starting weights from checkpoints of DeepSpeech 0.9.3 and Coqui STT 1.4 (TensorFlow 1 `Saver` files), label by label."""
+"""Starting weights from checkpoints of DeepSpeech 0.9.3 and Coqui STT 1.4 (TensorFlow 1 `Saver` files), label by label; and such files from ours."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from trainer.export.contract import shapes
-from trainer.text import Alphabet
+from trainer.steps import fingerprint
+from trainer.text import Alphabet, ByteAlphabet, read_alphabet
 
+log = logging.getLogger("trainer")
 LAYERS = ("layer_2", "layer_3", "lstm", "layer_5", "layer_6")  # in the order in which drop_source_layers takes them, from the end
 
 
@@ -26,6 +29,28 @@ class Kept:
     fate: str
 
 
+@dataclass(frozen=True)
+class Start:
+    """Weights to start from, their alphabet, and a key of their content."""
+
+    weights: dict[str, np.ndarray]
+    alphabet: Alphabet
+    key: str
+
+
+def read_start(folder: Path, n_hidden: int) -> Start:
+    """A checkpoint and its alphabet. Raises CheckpointError, TextError, also when it is of another geometry."""
+    weights = read(folder)
+    found = len(weights["layer_1/bias"])
+    if found != n_hidden:
+        raise CheckpointError(f"{folder}: the checkpoint has n_hidden {found}, not {n_hidden}: set N_HIDDEN={found}")
+    classes = weights["layer_6/bias"].shape[0]
+    alphabet = read_alphabet(read_alphabet_beside(folder)) if classes != 256 or (folder / "alphabet.txt").exists() else ByteAlphabet()
+    if classes != len(alphabet.labels) + 1:
+        raise CheckpointError(f"{folder}: the checkpoint has {classes} classes, its alphabet {len(alphabet.labels)} labels and the blank")
+    return Start(weights, alphabet, fingerprint(folder))
+
+
 def read(folder: Path) -> dict[str, np.ndarray]:
     """The weights of the best checkpoint in `folder`, of the last where there is no best. Raises CheckpointError."""
     import tensorflow as tf
@@ -38,13 +63,32 @@ def read(folder: Path) -> dict[str, np.ndarray]:
         raise CheckpointError(f"{folder}: neither best_dev_checkpoint nor checkpoint is there")
     if prefix is None:
         raise CheckpointError(f"{folder}: {state} names a checkpoint that is not there")
-    reader = tf.train.load_checkpoint(prefix)
-    there = reader.get_variable_to_shape_map()
-    wanted = shapes(1, 1)
-    missing = sorted(set(wanted) - set(there))
-    if missing:
-        raise CheckpointError(f"{prefix}: no {', '.join(missing)}: not a checkpoint of DeepSpeech 0.9 or Coqui STT 1.4")
-    return {name: np.asarray(reader.get_tensor(name)) for name in wanted}
+    try:
+        reader = tf.train.load_checkpoint(prefix)
+        there = reader.get_variable_to_shape_map()
+        wanted = shapes(1, 1, any("LayerNorm" in name for name in there))
+        missing = sorted(set(wanted) - set(there))
+        if missing:
+            raise CheckpointError(f"{prefix}: no {', '.join(missing)}: not a checkpoint of DeepSpeech 0.9 or Coqui STT 1.4")
+        return {name: np.asarray(reader.get_tensor(name)) for name in wanted}
+    except (tf.errors.OpError, RuntimeError) as error:
+        raise CheckpointError(f"{prefix}: cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def write(weights: Mapping[str, np.ndarray], alphabet: Alphabet, folder: Path) -> None:
+    """The weights as a best checkpoint with its alphabet, which `read`, DeepSpeech and Coqui STT start from."""
+    import tensorflow as tf
+
+    folder.mkdir(exist_ok=True)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        variables = [tf.compat.v1.get_variable(name, initializer=value) for name, value in sorted(weights.items())]
+        step = tf.compat.v1.get_variable("global_step", initializer=np.int64(0))
+        session.run(tf.compat.v1.global_variables_initializer())
+        saver = tf.compat.v1.train.Saver([*variables, step])
+        saver.save(session, str(folder / "best_dev"), global_step=0, latest_filename="best_dev_checkpoint", write_meta_graph=False)
+    # TensorFlow writes the folder's own path into it
+    (folder / "best_dev_checkpoint").write_text('model_checkpoint_path: "best_dev-0"\nall_model_checkpoint_paths: "best_dev-0"\n')
+    alphabet.write(folder / "alphabet.txt")
 
 
 def read_alphabet_beside(folder: Path) -> Path:
@@ -55,25 +99,18 @@ def read_alphabet_beside(folder: Path) -> Path:
     return path
 
 
-def transfer(
-    fresh: Mapping[str, np.ndarray], given: Mapping[str, np.ndarray], old: Alphabet, new: Alphabet, drop_source_layers: int
-) -> tuple[dict[str, np.ndarray], list[Kept]]:
-    """(weights to start from, what became of each). Labels that both alphabets have keep their column, the others are new.
-
-    Raises CheckpointError when the geometry differs.
-    """
-    hidden, found = len(fresh["layer_1/bias"]), len(given["layer_1/bias"])
-    if hidden != found:
-        raise CheckpointError(f"the checkpoint has n_hidden {found}, not {hidden}: set N_HIDDEN={found}")
-    classes = given["layer_6/bias"].shape[0]
-    if classes != len(old.labels) + 1:
-        raise CheckpointError(f"the checkpoint has {classes} classes, its alphabet {len(old.labels)} labels and the blank")
+def transfer(fresh: Mapping[str, np.ndarray], start: Start, new: Alphabet, drop_source_layers: int) -> tuple[dict[str, np.ndarray], list[Kept]]:
+    """(weights to start from, what became of each). Labels that both alphabets have keep their column, the others are new."""
+    old, given = start.alphabet, start.weights
     dropped = LAYERS[len(LAYERS) - min(drop_source_layers, len(LAYERS)) :] if drop_source_layers else ()
     weights, told = {}, []
     for name, value in fresh.items():
         if any(layer in name for layer in dropped):
             weights[name] = value
             told.append(Kept(name, "new (dropped)"))
+        elif name not in given:
+            weights[name] = value
+            told.append(Kept(name, "new (the checkpoint has none)"))
         elif name.startswith("layer_6/") and old != new:
             pairs = [(new.labels.index(c), old.labels.index(c)) for c in new.labels if c in old.labels] + [(new.blank, old.blank)]
             moved = value.copy()
@@ -86,4 +123,7 @@ def transfer(
         else:
             weights[name] = given[name]
             told.append(Kept(name, "kept"))
+    told += [Kept(name, "left out (no layer_norm here: set LAYER_NORM=1)") for name in given if name not in fresh]
+    for kept in told:
+        log.info("  %-75s %s", kept.name, kept.fate)
     return weights, told

@@ -1,4 +1,4 @@
-"""What the clients themselves make of clips: exported files in their libraries, word and character error rates."""
+"""What a model makes of clips: the network and our decoder, and the exported files in the clients' own libraries."""
 
 from __future__ import annotations
 
@@ -10,13 +10,70 @@ from typing import Any
 
 import numpy as np
 
-from trainer import audio
+from trainer import audio, clips
 from trainer.audio import AudioError
-from trainer.metrics import bootstrap, edit_counts, error_rate
+from trainer.clips import Row, Store
+from trainer.metrics import bootstrap, edit_counts, error_kinds, error_rate
+from trainer.readers import Utterance
 from trainer.stt.client import Client, Heard
+from trainer.stt.decoder import Search, decode, load_scorer
+from trainer.stt.preparation import Mels
+from trainer.text import Alphabet
 from trainer.workers import Workers
 
 CHUNK = 32
+SCORED_AT_ONCE = 256
+
+
+class Scores(Store):
+    """Log probabilities of the network: float32 rows, one a frame; as many clips as the set has, in its order."""
+
+    dtype = np.float32
+
+    def __init__(self, folder: Path, classes: int) -> None:
+        self.width = classes
+        super().__init__(folder)
+
+
+def network_scores(weights: Path, spec: Any, stored: Path, batch_size: int, out: Path) -> None:
+    """A `Scores` store of the set in `stored`; goes on with the chunks that an interrupted run left."""
+    from trainer.models import deepspeech
+    from trainer.stt.learning import mfcc_batch
+
+    model = deepspeech.build(spec)
+    with np.load(weights) as saved:
+        deepspeech.load_weights(model, dict(saved))
+    mels = Mels(stored)
+
+    def make(_: Any, chunk: int) -> Iterator[Row]:
+        numbers = np.arange(chunk * SCORED_AT_ONCE, min((chunk + 1) * SCORED_AT_ONCE, len(mels)))
+        order = numbers[np.argsort(mels.index["length"][numbers], kind="stable")]
+        found = {}
+        for at in range(0, len(order), batch_size):
+            some = order[at : at + batch_size]
+            frames = [mels.raw(int(n)) for n in some]
+            logits = np.asarray(model.predict_on_batch(mfcc_batch([*frames, *[frames[0]] * (batch_size - len(frames))])))
+            for n, row, given in zip(some, logits, frames, strict=False):
+                kept = row[: len(given)].astype(np.float32)
+                found[int(n)] = kept - np.logaddexp.reduce(kept, axis=-1, keepdims=True)
+        for n in numbers:
+            yield found[int(n)], int(n), -1
+
+    clips.build(out, make, None, -(-len(mels) // SCORED_AT_ONCE), "scoring", None)
+
+
+def search_clips(alphabet: Alphabet, search: Search, scorer: Path | None, places: Sequence[tuple[Path, int]]) -> list[str]:
+    """In a worker: texts of clips, each (folder of its scores, number)."""
+    loaded = load_scorer(scorer, alphabet) if scorer else None
+    stores = {folder: Scores(folder, len(alphabet.labels) + 1) for folder in {folder for folder, _ in places}}
+    return [alphabet.decode(decode(stores[folder].raw(number), search, loaded)[0]).strip() for folder, number in places]
+
+
+def search_all(folder: Path, alphabet: Alphabet, search: Search, scorer: Path | None, workers: Workers, label: str) -> list[str]:
+    """Texts of all clips of a store, in order."""
+    count = len(Scores(folder, len(alphabet.labels) + 1))
+    parts = [[(folder, i) for i in range(at, min(at + CHUNK, count))] for at in range(0, count, CHUNK)]
+    return [text for found in workers.run(partial(search_clips, alphabet, search, scorer), parts, label) for text in found]
 
 
 @dataclass(frozen=True)
@@ -28,34 +85,54 @@ class Run:
     scorer: Path | None = None
 
 
-def hear_files(run: Run, paths: Sequence[str]) -> Iterator[Heard]:
-    """What the client makes of each file. Raises ClientError, and AudioError with the file's name."""
+def read_clips(utterances: Sequence[Utterance]) -> list[np.ndarray]:
+    """int16 samples of clips. Raises AudioError with the file's name."""
+    found = []
+    for u in utterances:
+        try:
+            found.append(audio.to_int16(audio.read(Path(u.path), u.start, u.end, u.channel)))
+        except AudioError as error:
+            raise AudioError(f"{u.path}: {error}") from error
+    return found
+
+
+def read_all(utterances: Sequence[Utterance], workers: Workers, label: str) -> list[np.ndarray]:
+    """The same of all clips, in order."""
+    chunks = [utterances[at : at + CHUNK] for at in range(0, len(utterances), CHUNK)]
+    return [samples for found in workers.run(read_clips, chunks, label) for samples in found]
+
+
+def hear_clips(run: Run, clips: Sequence[np.ndarray]) -> list[Heard]:
+    """What the client makes of int16 samples. Raises ClientError.
+
+    In a process that reads no audio afterwards: the libraries leave the x87 registers in disorder, and mp3 decoders answer with NaN.
+    """
     with Client(run.library, run.model, run.scorer) as client:
-        for path in paths:
-            try:
-                samples = audio.to_int16(audio.read(Path(path)))
-            except AudioError as error:
-                raise AudioError(f"{path}: {error}") from error
-            yield client.hear(samples)
+        return [client.hear(samples) for samples in clips]
 
 
-def hear_chunk(run: Run, paths: Sequence[str]) -> list[Heard]:
-    """The same in a worker."""
-    return list(hear_files(run, paths))
+def hear(run: Run, clips: Sequence[np.ndarray], listeners: Workers, label: str) -> list[Heard]:
+    """All clips, in order, by workers that do nothing else."""
+    chunks = [clips[at : at + CHUNK] for at in range(0, len(clips), CHUNK)]
+    return [heard for found in listeners.run(partial(hear_clips, run), chunks, label) for heard in found]
 
 
-def hear(run: Run, paths: Sequence[str], workers: Workers, label: str) -> list[Heard]:
-    """All clips, in order."""
-    chunks = [paths[at : at + CHUNK] for at in range(0, len(paths), CHUNK)]
-    return [heard for found in workers.run(partial(hear_chunk, run), chunks, label) for heard in found]
+def agreement(heard: Sequence[str], others: Sequence[str]) -> float:
+    """Share of the clips of which both say the same; of the first ones, if there are more others."""
+    return sum(a.strip() == b.strip() for a, b in zip(heard, others, strict=False)) / max(len(heard), 1)
 
 
-def error_rates(said: Sequence[str], heard: Sequence[str], worst: int = 5) -> dict[str, Any]:
-    """WER and CER with 95 % intervals over clips, and the worst samples."""
+def error_rates(said: Sequence[str], heard: Sequence[str], count: int = 5) -> dict[str, Any]:
+    """WER and CER with 95 % intervals over clips, kinds of errors, and the best, median and worst `count` clips."""
     words, characters = edit_counts(said, heard)
-    order = np.argsort(-words[:, 0] / np.maximum(words[:, 1], 1), kind="stable")[:worst]
+    order = np.argsort(words[:, 0] / np.maximum(words[:, 1], 1), kind="stable")
+    middle = max(0, len(order) // 2 - count // 2)
+
+    def shown(numbers: Any) -> list[dict[str, str]]:
+        return [{"said": said[i], "heard": heard[i]} for i in numbers]
+
     return {
-        "clips": len(said), "wer": error_rate(words), "wer_interval": bootstrap(words),
-        "cer": error_rate(characters), "cer_interval": bootstrap(characters),
-        "worst": [{"said": said[i], "heard": heard[i]} for i in order],
+        "clips": len(said), "wer": error_rate(words), "wer_interval": bootstrap(words), "cer": error_rate(characters),
+        "cer_interval": bootstrap(characters), **error_kinds(said, heard),
+        "best": shown(order[:count]), "median": shown(order[middle : middle + count]), "worst": shown(order[::-1][:count]),
     }

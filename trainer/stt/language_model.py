@@ -9,23 +9,57 @@ from pathlib import Path
 
 from trainer.export import scorer
 from trainer.programs import ProgramError, run
-from trainer.text import Alphabet
+from trainer.readers import Utterance
+from trainer.stt import sources
+from trainer.text import Alphabet, Rules, TextError, normal
 
 log = logging.getLogger("trainer")
 HOUR = 3600.0
-BINARY, VOCABULARY = "lm.binary", "vocabulary.txt"
+BINARY, VOCABULARY, PACKAGE = "lm.binary", "vocabulary.txt", "kenlm.scorer"
 
 
 @dataclass(frozen=True)
 class LanguageModelPlan:
     """What KenLM is told; names and defaults of the original `generate_lm.py`."""
 
-    top_k: int = 500_000
-    order: int = 5
-    prune: str = "0 0 1"
-    memory: str = "1G"
-    pointer_bits: int = 255
-    quantization_bits: int = 8
+    top_k: int
+    order: int
+    prune: str
+    memory: str
+    pointer_bits: int
+    quantization_bits: int
+
+
+def write_text(
+    path: Path, texts: Sequence[Path | str], rules: Rules | None, held_out: set[str], trained_on: Sequence[Utterance]
+) -> dict[str, dict[str, int]]:
+    """All texts as one, a sentence a line, by the same rules as transcripts; sentences of the dev and test sets are left out.
+
+    Returns the counts of lines by text: taken, refused by the rules, left out. Raises CorpusError, TextError when nothing is left.
+    """
+    counts = {}
+    with path.open("w", encoding="utf-8") as out:
+        for text in texts:
+            taken = refused = left_out = 0
+            lines = (u.transcript for u in trained_on) if isinstance(text, str) else sources.text_lines(text)
+            apply = None if isinstance(text, str) else rules  # transcripts are labels already
+            for line in lines:
+                if not line.strip():
+                    continue
+                sentence = apply.labels(line) if apply else normal(line)
+                if sentence is None:
+                    refused += 1
+                elif sentence in held_out:
+                    left_out += 1
+                else:
+                    taken += 1
+                    out.write(f"{sentence}\n")
+            name = text if isinstance(text, str) else text.name
+            counts[name] = {"taken": taken, "refused": refused, "in dev or test": left_out}
+            log.info("text %s: %d sentences, %d refused by the rules, %d left out: they are in the dev or test set", name, taken, refused, left_out)
+    if not any(found["taken"] for found in counts.values()):
+        raise TextError(f"the text of the language model is empty: {', '.join(counts)}")
+    return counts
 
 
 def build(text: Path, plan: LanguageModelPlan, out: Path) -> None:
@@ -59,7 +93,7 @@ def build(text: Path, plan: LanguageModelPlan, out: Path) -> None:
 def pack(folder: Path, alphabet: Alphabet, alpha: float, beta: float, out: Path) -> Path:
     """kenlm.scorer in `out` from what `build` left in `folder`. Raises TextError."""
     words = (folder / VOCABULARY).read_text(encoding="utf-8").split()
-    package = out / "kenlm.scorer"
+    package = out / PACKAGE
     left_out = scorer.write(folder / BINARY, words, alphabet, alpha, beta, package)
     if left_out:
         log.warning("%d of %d words have characters outside the alphabet and are left out: %s", len(left_out), len(words), _some(left_out))

@@ -1,11 +1,13 @@
-"""The line from transcribed clips to a speech-to-text model: import, alphabet, train, test, export, package, top to bottom."""
+"""The line from recordings to a speech-to-text model, top to bottom: import, alphabet, lm, train, tune, export, test, package.
+
+Sources are the corpora of a language (`MODEL_LANGUAGE`) or files with transcripts (`TRAIN_FILES`).
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -14,296 +16,330 @@ from typing import Any
 
 import numpy as np
 
-from trainer import clips, experiment, package
+from trainer import clips, experiment, languages, package
 from trainer.export.contract import Contract
 from trainer.machine import check_gpu, cores
-from trainer.readers import Utterance, common_voice, table
-from trainer.settings import Loaded, SpeechSettings
+from trainer.readers import Utterance
+from trainer.settings import Loaded
+from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps, fingerprint
-from trainer.stt import checkpoints, language_model, preparation
+from trainer.stt import checkpoints, gathering, language_model, preparation, report, tuning
 from trainer.stt.client import LIBRARIES, fetch
-from trainer.stt.evaluation import Run, error_rates, hear
+from trainer.stt.decoder import Search
+from trainer.stt.evaluation import Run, agreement, error_rates, hear, hear_clips, network_scores, read_all, search_all
+from trainer.stt.gathering import Material
 from trainer.stt.language_model import LanguageModelPlan
 from trainer.stt.preparation import ImportPlan, Mels
-from trainer.text import Alphabet, TextError, alphabet_of, normal, read_alphabet
+from trainer.text import Alphabet
 from trainer.workers import Workers
 
 log = logging.getLogger("trainer")
-ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
-
-
-@dataclass(frozen=True)
-class Sets:
-    """Utterances by use."""
-
-    train: list[Utterance]
-    dev: list[Utterance]
-    test: list[Utterance]
+STAGES = ("import", "alphabet", "lm", "train", "tune", "export", "test", "package")
+CLIENT_CLIPS = 150  # of each test set, heard by the clients themselves
+Sets = dict[str, dict[str, Path]]  # use -> corpus -> stored set
 
 
 @dataclass(frozen=True)
 class Result:
-    """Where the files are, what the test said, and whether anything had to be made."""
+    """What came out: the finished folder, or that of the stage that was asked for; figures of the test; whether anything had to be made."""
 
     folder: Path
     figures: dict[str, Any]
     made: bool
 
 
-def read_sets(s: SpeechSettings) -> Sets:
-    """All CSV files, and the official splits of Common Voice folders. Without dev files a tenth of the speakers (of the clips,
-    where speakers are unknown) is held out of the training set: the same whatever the order. Raises ReaderError, ValueError."""
-    train, dev, test = (_read(files, split) for files, split in ((s.train_files, "train"), (s.dev_files, "dev"), (s.test_files, "test")))
-    if not train:
-        raise ValueError("TRAIN_FILES is empty: give at least one CSV file with wav_filename and transcript")
-    if not dev:
-        held = [int(hashlib.sha256((u.speaker or u.path).encode()).hexdigest(), 16) % 10 == 0 for u in train]
-        dev = [u for u, out in zip(train, held, strict=True) if out] or train[::10]
-        chosen = set(map(id, dev))
-        train = [u for u in train if id(u) not in chosen]
-        log.info("no DEV_FILES: %d of %d clips (a tenth of the speakers) are held out of training", len(dev), len(dev) + len(train))
-    _tell_leaks(train, dev, test)
-    return Sets(train, dev, test)
+def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "package") -> Result:
+    """The line up to a stage. Raises the one-line errors of its parts, and Stopped."""
+    s: SpeechSettings = loaded.settings
+    check_gpu(s.keras_backend)
+    start = checkpoints.read_start(s.load_checkpoint_dir, s.n_hidden) if s.load_checkpoint_dir else None
+    if start is None and (s.epochs == 0 or s.drop_source_layers):
+        raise ValueError("EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights: give LOAD_CHECKPOINT_DIR")
+    language = languages.read(s.model_language, s.data_dir) if s.model_language and not s.train_files else None
+    material = gathering.gather(loaded, steps, language)
+    if until == "alphabet":
+        return _alphabet(steps, material)
+    with Workers(s.workers or cores()) as workers:
+        if until not in ("import", "lm"):
+            prove_export(steps, s, material.alphabet)
+        sets = {use: {name: import_set(steps, workers, use, name, given, material.alphabet, s.max_seconds) for name, given in by_name.items()}
+                for use, by_name in material.split.sets.items() if by_name}
+        gathering.tell(material, sets)
+        if until == "import":
+            return Result(steps.work, {}, made=any(steps.seconds.values()))
+        built = build_language_model(steps, s, material)
+        if until == "lm":
+            if built is None:
+                raise ValueError("LM_TEXT is empty: give a text, or `transcripts`")
+            return Result(pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta), {}, made=True)
+        trained = train(steps, s, material.alphabet, sets, start)
+        if until == "train":
+            return Result(trained, {}, made=True)
+        scored = make_scorer(loaded, steps, workers, material.alphabet, built, trained, sets)
+        if until == "tune":
+            return Result(scored or trained, {}, made=True)
+        exported = export(steps, s, material.alphabet, trained)
+        if until == "export":
+            return Result(exported, {}, made=True)
+        tested = test(steps, workers, s, material.alphabet, trained, exported, scored, sets)
+        figures = dict(json.loads((tested / "figures.json").read_text(encoding="utf-8")))
+    if until == "test":
+        return Result(tested, figures, made=True)
+    return deliver(loaded, steps, material, sets, trained, scored, exported, tested, log_file)
 
 
-def _read(files: str, split: str) -> list[Utterance]:
-    paths = [Path(name.strip()) for name in files.split(",") if name.strip()]
-    return [u for path in paths for u in (common_voice.read(path, split) if path.is_dir() else table.read(path))]
+def _alphabet(steps: Steps, material: Material) -> Result:
+    labels = material.alphabet.labels
+
+    def make(out: Path) -> None:
+        material.alphabet.write(out / "alphabet.txt")
+
+    return Result(steps.run("alphabet", make, {"labels": labels}) / "alphabet.txt", {}, made=True)
 
 
-def _tell_leaks(train: Sequence[Utterance], dev: Sequence[Utterance], test: Sequence[Utterance]) -> None:
-    known = {u.speaker for u in train if u.speaker}
-    for name, others in (("dev", dev), ("test", test)):
-        both = known & {u.speaker for u in others}
-        if both:
-            log.warning("%s: %d of its speakers are also trained on: its error rate will flatter", name, len(both))
-
-
-def utterance_key(utterances: Sequence[Utterance]) -> str:
-    """What was said, in which files, of what size."""
-    total = hashlib.sha256()
-    for u in utterances:
-        try:
-            size = os.stat(u.path).st_size
-        except OSError:
-            size = -1
-        total.update(f"{u.path}\0{size}\0{u.transcript}\0{u.speaker}\n".encode())
-    return total.hexdigest()[:16]
-
-
-def import_set(steps: Steps, workers: Workers, name: str, utterances: Sequence[Utterance], alphabet: Alphabet, max_seconds: float) -> Path:
-    """MFCCs and transcripts of a set, with rejected.csv. Raises ValueError when nothing is left."""
+def import_set(
+    steps: Steps, workers: Workers, use: str, name: str, utterances: Sequence[Utterance], alphabet: Alphabet, max_seconds: float
+) -> Path:
+    """Log mels and transcripts of a set, with rejected.csv. Raises ValueError when nothing is left of a training set."""
 
     def make(out: Path) -> None:
         count = preparation.write_lists(out, utterances)
-        plan = ImportPlan(str(out), alphabet.labels, max_seconds)
-        clips.build(out, preparation.import_chunk, plan, -(-count // preparation.CHUNK), f"importing ({name})", workers)
+        plan = ImportPlan(str(out), alphabet, max_seconds)
+        clips.build(out, preparation.import_chunk, plan, -(-count // preparation.CHUNK), f"importing {name} ({use})", workers)
         preparation.finish_lists(out)
 
-    params = {"utterances": utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
-    out = steps.run(f"import_{name}", make, params, version=2)
-    kept = Mels(out)
-    reasons = preparation.reasons(out)
-    log.info("%s: %d of %d clips, %.2f h", name, len(kept), len(utterances), float(kept.index["length"].sum()) / 180_000)
-    for reason, many in reasons.most_common():
-        log.warning("%s: %d set aside: %s (%s)", name, many, reason, out / "rejected.csv")
-    if not len(kept):
-        raise ValueError(f"{name}: none of {len(utterances)} clips can be used; the reasons are above")
-    return out
+    params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
+    return steps.run(f"import_{use}_{name}", make, params, version=3)
 
 
-def load_set(folder: Path, alphabet: Alphabet) -> Any:
-    """A stored set for training."""
+def build_language_model(steps: Steps, s: SpeechSettings, material: Material) -> Path | None:
+    """lm.binary and vocabulary.txt, if there is a text. Raises ProgramError and TextError."""
+    if s.scorer_path or not material.texts:
+        return None
+    plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, s.lm_pointer_bits, s.lm_quantization_bits)
+    held_out = {u.transcript for use in ("dev", "test") for u in material.split.of(use) if len(u.transcript.split()) > 3}
+
+    def make(out: Path) -> None:
+        counted = language_model.write_text(out / "text.txt", material.texts, material.rules, held_out, material.split.of("train"))
+        (out / "text.json").write_text(json.dumps(counted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        language_model.build(out / "text.txt", plan, out)
+
+    left_out = hashlib.sha256("\n".join(sorted(held_out)).encode()).hexdigest()[:16]
+    told = {"texts": material.text_keys, "plan": plan, "rules": material.rules, "held_out": left_out}
+    return steps.run("language_model", make, told, version=2)
+
+
+def make_scorer(
+    loaded: Loaded, steps: Steps, workers: Workers, alphabet: Alphabet, built: Path | None, trained: Path, sets: Sets
+) -> Path | None:
+    """kenlm.scorer with the weights that were given, or those that are best on dev clips."""
+    s: SpeechSettings = loaded.settings
+    if s.scorer_path:
+        if not s.scorer_path.is_file():
+            raise ValueError(f"SCORER_PATH: {s.scorer_path}: no such file")
+
+        def take(out: Path) -> None:
+            (out / language_model.PACKAGE).write_bytes(s.scorer_path.read_bytes())  # type: ignore[union-attr]
+
+        return steps.run("scorer", take, {"given": fingerprint(s.scorer_path.parent) + s.scorer_path.name})
+    if built is None:
+        return None
+    given = [name.upper() for name in ("lm_alpha", "lm_beta") if loaded.sources[name] != "default"]
+    if given or not s.lm_evaluate_range:
+        if given:
+            log.info("%s given: not tuned", " and ".join(given))
+        return pack_scorer(steps, s, alphabet, built, s.lm_alpha, s.lm_beta)
+    start = pack_scorer(steps, s, alphabet, built, s.lm_alpha, s.lm_beta)
+    scores = {name: score(steps, s, alphabet, trained, folder, f"dev_{name}", s.dev_batch_size) for name, folder in sets["dev"].items()}
+    alpha_max, beta_max, trials = s.lm_evaluate_range.split(",")
+    plan = tuning.Plan(float(alpha_max), float(beta_max), int(trials), s.lm_alpha, s.lm_beta,
+                       Search(min(s.export_beam_width, tuning.BEAM_WIDTH), s.cutoff_top_n, s.cutoff_prob), s.random_seed)
+
+    def tune(out: Path) -> None:
+        clips_of_dev = [(folder, preparation.transcripts(sets["dev"][name])) for name, folder in scores.items()]
+        tuning.run(plan, clips_of_dev, start / language_model.PACKAGE, alphabet, workers, out)
+
+    tuned = steps.run("tune", tune, {"plan": plan}, {"scorer": start, **{f"scores_{n}": p for n, p in scores.items()}})
+    best = json.loads((tuned / "best.json").read_text())
+    return pack_scorer(steps, s, alphabet, built, best["alpha"], best["beta"])
+
+
+def pack_scorer(steps: Steps, s: SpeechSettings, alphabet: Alphabet, built: Path, alpha: float, beta: float) -> Path:
+    """kenlm.scorer with these weights."""
+
+    def pack(out: Path) -> None:
+        language_model.pack(built, alphabet, alpha, beta, out)
+
+    return steps.run("scorer", pack, {"labels": alphabet.labels, "alpha": alpha, "beta": beta}, {"language_model": built})
+
+
+def load_sets(folders: Sequence[Path], alphabet: Alphabet) -> Any:
+    """Stored sets as one for training."""
     from trainer.stt.learning import Clips
 
-    frames = Mels(folder)
-    said = preparation.utterances(folder)
-    labels = [np.array(alphabet.encode(normal(said[g].transcript)), np.int32) for g in frames.index["group"]]
-    return Clips(frames, labels)
+    sets = [Mels(folder) for folder in folders]
+    labels = [np.array(alphabet.encode(text), np.int32) for folder in folders for text in preparation.transcripts(folder)]
+    return Clips(preparation.Joined(sets), labels, [u for folder in folders for u in preparation.utterances_kept(folder)])
 
 
-def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Path]) -> Path:
+def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start: checkpoints.Start | None) -> Path:
     """The trained weights (weights.npz), by the names of the original checkpoints."""
 
     def make(out: Path) -> None:
-        import keras
+        from trainer.stt import learning
 
-        from trainer.models import deepspeech
-        from trainer.stt.learning import Batches, Learning, batch_of, ctc
-        from trainer.training import Loop, cosine_adamw
+        learning.train(s, alphabet, {use: load_sets(list(found.values()), alphabet) for use, found in sets.items() if use != "test"},
+                       spec_of(s, alphabet), start, out)
 
-        keras.utils.set_random_seed(s.seed)
-        heard, dev = load_set(sets["train"], alphabet), load_set(sets["dev"], alphabet)
-        model = deepspeech.build(spec_of(s, alphabet))
-        if s.load_checkpoint_dir:
-            old = read_alphabet(checkpoints.read_alphabet_beside(s.load_checkpoint_dir))
-            given = checkpoints.read(s.load_checkpoint_dir)
-            weights, told = checkpoints.transfer(deepspeech.weights_of(model), given, old, alphabet, s.drop_source_layers)
-            for kept in told:
-                log.info("  %-75s %s", kept.name, kept.fate)
-            deepspeech.load_weights(model, weights)
-        if not s.epochs:
-            np.savez(out / "weights.npz", **deepspeech.weights_of(model))
-            return
-        batches = Batches(heard, s.train_batch_size, s.seed)
-        total = s.epochs * batches.per_epoch
-        seconds = float(heard.frames.index["length"].sum()) / 50
-        learning = Learning(dev, alphabet, s.train_batch_size, out)
+    params = {name: getattr(s, name) for name in TRAINING} | {"augmentations": s.augmentations()}
+    if start:
+        params["start"] = start.key
+    inputs = {f"{use}_{name}": path for use in ("train", "dev", "metrics") for name, path in sets.get(use, {}).items()}
+    return steps.run("train_speech", make, params, inputs, version=3)
 
-        def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-            return batch_of(heard, batches.numbers(step), heard.longest, np.random.default_rng([s.seed, step]), s.voices)
 
-        every = batches.per_epoch * max(1, round(ROUND_SECONDS_OF_AUDIO * 2 / seconds))
-        optimizer = cosine_adamw(total, s.learning_rate, s.weight_decay)
-        Loop(model, batch, total, every, out, learning, optimizer, ctc, jit_compile=False).run()
-        for weight, value in zip(model.weights, learning.best, strict=True):
-            weight.assign(value)
-        np.savez(out / "weights.npz", **deepspeech.weights_of(model))
-        (out / "checkpoint.npz").unlink()
-
-    told = ("n_hidden", "epochs", "drop_source_layers",
-            "train_batch_size", "learning_rate", "weight_decay", "dropout_rate", "voices", "relu_clip", "seed")
-    params = {name: getattr(s, name) for name in told}
-    if s.load_checkpoint_dir:
-        params["start"] = fingerprint(s.load_checkpoint_dir)
-    return steps.run("train_speech", make, params, {k: sets[k] for k in ("train", "dev")})
+TRAINING = (
+    "n_hidden", "layer_norm", "relu_clip", "epochs", "train_batch_size", "learning_rate", "learning_rate_schedule", "beta1", "beta2", "epsilon",
+    "weight_decay", "dropout_rate", "dropout_rate2", "dropout_rate3", "dropout_rate6", "voices", "automatic_mixed_precision",
+    "early_stop", "es_epochs", "es_min_delta", "reduce_lr_on_plateau", "plateau_epochs", "plateau_reduction", "average_best",
+    "drop_source_layers", "random_seed",
+)
 
 
 def spec_of(s: SpeechSettings, alphabet: Alphabet) -> Any:
     """The network that the settings ask for."""
     from trainer.models import deepspeech
 
-    return deepspeech.Spec(s.n_hidden, len(alphabet.labels) + 1, s.relu_clip, (s.dropout_rate,) * 4)
+    rates = [s.dropout_rate, *(s.dropout_rate if rate < 0 else rate for rate in (s.dropout_rate2, s.dropout_rate3, s.dropout_rate6))]
+    return deepspeech.Spec(s.n_hidden, len(alphabet.labels) + 1, s.relu_clip, (rates[0], rates[1], rates[2], rates[3]), s.layer_norm)
 
 
 def contract_of(s: SpeechSettings, alphabet: Alphabet) -> Contract:
     """What exported files tell clients."""
-    return Contract(alphabet, s.n_hidden, s.export_language, beam_width=s.export_beam_width, relu_clip=s.relu_clip)
+    return Contract(alphabet, s.n_hidden, s.export_language or s.model_language, s.n_steps, s.export_beam_width, relu_clip=s.relu_clip,
+                    layer_norm=s.layer_norm)
 
 
-def write_exports(weights: dict[str, np.ndarray], contract: Contract, out: Path) -> None:
+def write_exports(weights: dict[str, np.ndarray], contract: Contract, name: str, out: Path) -> None:
     """All files of a model."""
     from trainer.export import pbmm, stt_tflite
 
-    pbmm.write(weights, contract, out)
-    stt_tflite.write(weights, contract, out / "output_graph.tflite", quantized=True)
-    stt_tflite.write(weights, contract, out / "output_graph_float.tflite", quantized=False)
+    pbmm.write(weights, contract, out, name)
+    stt_tflite.write(weights, contract, out / f"{name}.tflite", quantized=True)
+    stt_tflite.write(weights, contract, out / f"{name}_float.tflite", quantized=False)
     contract.alphabet.write(out / "alphabet.txt")
 
 
 def prove_export(steps: Steps, s: SpeechSettings, alphabet: Alphabet) -> None:
-    """An untrained model through the whole export, before hours are spent."""
+    """An untrained model through the whole export and into the clients' libraries, before hours are spent."""
 
     def make(out: Path) -> None:
         from trainer.models import deepspeech
 
-        write_exports(deepspeech.weights_of(deepspeech.build(spec_of(s, alphabet))), contract_of(s, alphabet), out)
+        write_exports(deepspeech.weights_of(deepspeech.build(spec_of(s, alphabet))), contract_of(s, alphabet), "output_graph", out)
+        for library, (_, file) in zip(fetch(s.data_dir / "tools" / "clients").values(), LIBRARIES.values(), strict=True):
+            hear_clips(Run(library, out / file), [])
         for path in out.glob("output_graph*"):
             path.unlink()
 
-    steps.run("prove_speech_export", make, {"contract": contract_of(s, alphabet)}, shared=True)
+    steps.run("prove_speech_export", make, {"contract": contract_of(s, alphabet)}, version=2, shared=True)
 
 
 def export(steps: Steps, s: SpeechSettings, alphabet: Alphabet, trained: Path) -> Path:
-    """output_graph.pb, .pbmm, .tflite (int8) and _float.tflite, alphabet.txt."""
+    """.pb, .pbmm, .tflite (int8) and _float.tflite, alphabet.txt, and a checkpoint for others to start from."""
 
     def make(out: Path) -> None:
         with np.load(trained / "weights.npz") as saved:
-            write_exports(dict(saved), contract_of(s, alphabet), out)
+            weights = dict(saved)
+        write_exports(weights, contract_of(s, alphabet), s.export_file_name, out)
+        checkpoints.write(weights, alphabet, out / "checkpoint")
 
-    return steps.run("export_speech", make, {"contract": contract_of(s, alphabet)}, {"trained": trained})
+    params = {"contract": contract_of(s, alphabet), "name": s.export_file_name}
+    return steps.run("export_speech", make, params, {"trained": trained}, version=2)
 
 
-def scorer(steps: Steps, s: SpeechSettings, alphabet: Alphabet, train: Sequence[Utterance]) -> Path | None:
-    """kenlm.scorer, if a text is given. Raises ValueError, ProgramError and TextError."""
-    if not s.lm_text:
-        return None
-    if s.lm_text == "transcripts":
-        told = hashlib.sha256("\n".join(u.transcript for u in train).encode()).hexdigest()[:16]
-    elif Path(s.lm_text).is_file():
-        with Path(s.lm_text).open("rb") as file:
-            told = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    else:
-        raise ValueError(f"LM_TEXT: {s.lm_text}: no such file")
-    plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory)
+def score(steps: Steps, s: SpeechSettings, alphabet: Alphabet, trained: Path, stored: Path, name: str, batch_size: int) -> Path:
+    """Log probabilities of the network over a set, for the decoder."""
 
     def make(out: Path) -> None:
-        text = out / "text.txt"
-        with text.open("w", encoding="utf-8") as file:
-            if s.lm_text == "transcripts":
-                file.writelines(f"{normal(u.transcript)}\n" for u in train if normal(u.transcript))
-            else:
-                with Path(s.lm_text).open(encoding="utf-8-sig") as lines:
-                    file.writelines(f"{sentence}\n" for line in lines if (sentence := normal(line)))
-        language_model.build(text, plan, out)
+        network_scores(trained / "weights.npz", spec_of(s, alphabet), stored, batch_size, out)
 
-    built = steps.run("language_model", make, {"text": told, "plan": plan})
-
-    def pack(out: Path) -> None:
-        language_model.pack(built, alphabet, s.lm_alpha, s.lm_beta, out)
-
-    return steps.run("scorer", pack, {"labels": alphabet.labels, "alpha": s.lm_alpha, "beta": s.lm_beta}, {"language_model": built})
+    return steps.run(f"scores_{name}", make, {"relu_clip": s.relu_clip, "layer_norm": s.layer_norm}, {"trained": trained, "set": stored})
 
 
 def test(
-    steps: Steps, workers: Workers, s: SpeechSettings, exported: Path, scored: Path | None, sets: dict[str, Path]
-) -> dict[str, Any]:
-    """Error rates of the exported files in the clients' own libraries, on every set but the training set, without and with
-    the scorer. Raises ClientError when a library refuses a file.
+    steps: Steps, workers: Workers, s: SpeechSettings, alphabet: Alphabet, trained: Path, exported: Path, scored: Path | None, sets: Sets
+) -> Path:
+    """figures.json: error rates on every test set (dev sets where there is none) of our decoder, and of the exported files in the clients'
+    own libraries on its first clips. Raises ClientError when a library refuses a file.
     """
+    use = "test" if sets.get("test") else "dev"
+    size = s.test_batch_size if use == "test" else s.dev_batch_size
+    scores = {name: score(steps, s, alphabet, trained, folder, f"{use}_{name}", size) for name, folder in sets[use].items()}
+    search = Search(s.export_beam_width, s.cutoff_top_n, s.cutoff_prob)
+    scorer = scored / language_model.PACKAGE if scored else None
 
     def make(out: Path) -> None:
         libraries = fetch(s.data_dir / "tools" / "clients")
         found: dict[str, Any] = {}
-        for name, folder in sets.items():
-            if name == "train":
-                continue
-            kept = Mels(folder).index["group"]
-            utterances = preparation.utterances(folder)
-            paths, said = [utterances[g].path for g in kept], [normal(utterances[g].transcript) for g in kept]
-            found[name] = {}
-            runs = {client: Run(libraries[client], exported / file) for client, (_, file) in LIBRARIES.items()}
-            if scored:
-                runs |= {f"{client} with scorer": replace(run, scorer=scored / "kenlm.scorer") for client, run in runs.items()}
-            for client, run in runs.items():
-                heard = hear(run, paths, workers, f"testing ({name}, {client})")
-                found[name][client] = error_rates(said, [h.text for h in heard])
+        for name, folder in scores.items():
+            said, some = preparation.transcripts(sets[use][name]), preparation.utterances_kept(sets[use][name])[:CLIENT_CLIPS]
+            label = f"{use} {name}"
+            found[label] = {}
+            heard: dict[bool, list[str]] = {}
+            for with_scorer in [False, True] if scorer else [False]:
+                heard[with_scorer] = search_all(folder, alphabet, search, scorer if with_scorer else None, workers, f"decoding ({label})")
+                found[label]["with scorer" if with_scorer else "without scorer"] = error_rates(said, heard[with_scorer], s.report_count)
+            samples = read_all(some, workers, f"reading ({label})")
+            for client, (_, file) in LIBRARIES.items():
+                run = Run(libraries[client], exported / file.replace("output_graph", s.export_file_name))
+                for with_scorer, mine in heard.items():
+                    with Workers(workers.count) as listeners:
+                        told = hear(replace(run, scorer=scorer) if with_scorer else run, samples, listeners, f"{client} ({label})")
+                    texts = [h.text for h in told]
+                    rates = error_rates(said[:CLIENT_CLIPS], texts, s.report_count) | {"agreement": agreement(texts, mine)}
+                    found[label][f"{client} with scorer" if with_scorer else client] = rates
         (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    inputs = {"exported": exported, **{k: v for k, v in sets.items() if k != "train"}} | ({"scorer": scored} if scored else {})
-    out = steps.run("test_speech", make, {}, inputs)
-    return dict(json.loads((out / "figures.json").read_text(encoding="utf-8")))
+    inputs = {"exported": exported, **{f"scores_{n}": p for n, p in scores.items()}} | ({"scorer": scored} if scored else {})
+    return steps.run("test_speech", make, {"search": search, "report_count": s.report_count}, inputs, version=3)
 
 
-def train_speech(loaded: Loaded, steps: Steps, log_file: Path) -> Result:
-    """The whole line. Raises the one-line errors of its parts, and Stopped."""
+def deliver(
+    loaded: Loaded, steps: Steps, material: Material, sets: Sets, trained: Path, scored: Path | None, exported: Path, tested: Path, log_file: Path
+) -> Result:
+    """The finished folder: model, scorer, model card, report, and what was set aside."""
     s: SpeechSettings = loaded.settings
-    check_gpu(s.keras_backend)
-    chosen = read_sets(s)
-    by_use = {name: getattr(chosen, name) for name in ("train", "dev", "test") if getattr(chosen, name)}
-    alphabet = read_alphabet(s.alphabet_config_path) if s.alphabet_config_path else alphabet_of(normal(u.transcript) for u in chosen.train)
-    if len(alphabet.labels) < 2:
-        raise TextError("the transcripts hold no characters but the space")
-    prove_export(steps, s, alphabet)
-    with Workers(s.workers or cores()) as workers:
-        sets = {name: import_set(steps, workers, name, given, alphabet, s.max_seconds) for name, given in by_use.items()}
-        scored = scorer(steps, s, alphabet, chosen.train)
-        trained = train(steps, s, alphabet, sets)
-        exported = export(steps, s, alphabet, trained)
-        figures = test(steps, workers, s, exported, scored, sets)
-    pointer = (scored or exported) / f"delivered_{exported.name}"
+    figures = dict(json.loads((tested / "figures.json").read_text(encoding="utf-8")))
+    described = {name: getattr(s, name) for name in type(s).model_fields if name.startswith("export_")}
+    out_of: dict[str, Any] = {}
+
+    def make(out: Path) -> None:
+        out_of["made"] = True
+        parts = report.Parts(s, material.language, material.titles(sets), figures, sets, trained, scored, exported, material)
+        report.write_card(parts, out / report.card_name(s))
+        report.write_page(parts, out / "report.html")
+        preparation.join_rejected([f for found in sets.values() for f in found.values()], material.rejected_rows(), out / "rejected.csv")
+        if s.export_zip:
+            report.write_zip(parts, out)
+
+    inputs = {"exported": exported, "tested": tested, "trained": trained, **{f"{use}_{n}": p for use, f in sets.items() for n, p in f.items()}}
+    card = steps.run("card", make, {"described": described, "rejected": material.rejected_key()}, inputs | ({"scorer": scored} if scored else {}))
+    pointer = card / "delivered"
     if pointer.exists() and Path(pointer.read_text()).exists():
         return Result(Path(pointer.read_text()), figures, made=False)
-    record = experiment.record(loaded, steps, figures=figures)
-    experiment.write(exported / "experiment.json", record)
     stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
-    folder = s.data_dir / "output" / f"{stamp}-stt-{s.export_language or 'model'}-{s.n_hidden}-{s.epochs}"
-    names = ("output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "alphabet.txt", "experiment.json")
-    more = {f"rejected_{name}.csv": path / "rejected.csv" for name, path in sets.items()}
+    kind = s.export_language or s.model_language or "model"
+    folder = s.data_dir / "output" / f"{stamp}-stt-{kind}-{s.n_hidden}-{s.epochs}"
+    experiment.write(card / "experiment.json", experiment.record(loaded, steps, figures=figures))
+    files = {p.name: p for place in (exported, card) for p in place.iterdir() if p.name not in ("step.json", "used", "delivered")}
     if (trained / "logs").exists():
-        more["logs"] = trained / "logs"
+        files["logs"] = trained / "logs"
     if scored:
-        more["kenlm.scorer"] = scored / "kenlm.scorer"
-    package.deliver({**{n: exported / n for n in names}, **more, "training.log": log_file}, folder)
+        files["kenlm.scorer"] = scored / language_model.PACKAGE
+    files["test.json"] = tested / "figures.json"
+    package.deliver({**files, "training.log": log_file}, folder)
     pointer.write_text(str(folder))
     return Result(folder, figures, made=True)
+
+

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -18,7 +17,7 @@ from trainer.audio import SAMPLE_RATE_HZ, AudioError
 from trainer.clips import Row, Store
 from trainer.mfcc import FILTERS, log_mels, padded
 from trainer.readers import Utterance
-from trainer.text import Alphabet, normal
+from trainer.text import Alphabet
 
 CHUNK = 64
 
@@ -31,12 +30,29 @@ class Mels(Store):
     width = FILTERS
 
 
+class Joined:
+    """Several sets as one, in order: the index of all clips, and their rows."""
+
+    def __init__(self, sets: Sequence[Mels]) -> None:
+        self._sets = sets
+        self._first = np.cumsum([0, *(len(found) for found in sets)])
+        self.index: np.ndarray = np.concatenate([found.index for found in sets]) if sets else np.zeros(0)
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def raw(self, i: int) -> np.ndarray:
+        """Rows of clip i as stored."""
+        which = int(np.searchsorted(self._first, i, side="right")) - 1
+        return self._sets[which].raw(i - int(self._first[which]))
+
+
 @dataclass(frozen=True)
 class ImportPlan:
     """Utterances to read: the folder of their lists, one file a chunk, and the limits for clips."""
 
     folder: str
-    labels: tuple[str, ...]
+    alphabet: Alphabet
     max_seconds: float
 
 
@@ -68,11 +84,10 @@ def _write(path: Path, utterances: Sequence[Utterance]) -> None:
 def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
     """Log mels of one list; rejected/<chunk>.csv tells of the others."""
     folder, rejected = Path(plan.folder), []
-    alphabet = Alphabet(plan.labels)
     for number, line in enumerate((folder / "lists" / f"{chunk:06d}.jsonl").read_text(encoding="utf-8").splitlines()):
         utterance = Utterance(**json.loads(line))
         try:
-            yield frames_of(utterance, alphabet, plan.max_seconds), chunk * CHUNK + number, -1
+            yield frames_of(utterance, plan.alphabet, plan.max_seconds), chunk * CHUNK + number, -1
         except (AudioError, ValueError) as error:
             rejected.append((utterance.path, f"{error}", utterance.transcript))
     aside = folder / "rejected"
@@ -83,17 +98,14 @@ def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
 
 def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float) -> np.ndarray:
     """Log mels of one clip. Raises AudioError, or ValueError with the reason why it cannot be trained on."""
-    text = normal(utterance.transcript)
-    if not text:
-        raise ValueError("empty transcript")
-    if missing := alphabet.missing(text):
+    if missing := alphabet.missing(utterance.transcript):
         raise ValueError(f"characters outside the alphabet: {' '.join(missing)}")
-    samples = audio.read(Path(utterance.path))
+    samples = audio.read(Path(utterance.path), utterance.start, utterance.end, utterance.channel)
     seconds = len(samples) / SAMPLE_RATE_HZ
     if seconds > max_seconds:
         raise ValueError(f"longer than {max_seconds:g} s: {seconds:.1f} s")
     frames = log_mels(padded(samples))
-    needed = frames_needed(text)
+    needed = frames_needed(alphabet.encode(utterance.transcript))
     if len(frames) < needed:
         raise ValueError(f"too short for its transcript: {len(frames)} frames, {needed} needed")
     return frames
@@ -111,12 +123,35 @@ def finish_lists(folder: Path) -> None:
     (folder / "rejected").rmdir()
 
 
-def reasons(folder: Path) -> Counter[str]:
-    """Why clips were set aside, with counts."""
+def rejected(folder: Path) -> list[tuple[str, str, str]]:
+    """(path, reason, transcript) of the clips that were set aside."""
     with (folder / "rejected.csv").open(newline="", encoding="utf-8") as file:
-        return Counter(row["reason"].split(":")[0].split("(")[0].strip() for row in csv.DictReader(file))
+        return [(row["path"], row["reason"], row["transcript"]) for row in csv.DictReader(file)]
 
 
-def utterances(folder: Path) -> list[Utterance]:
-    """All utterances of a set, by number, the rejected ones too."""
-    return [Utterance(**json.loads(line)) for line in (folder / "utterances.jsonl").read_text(encoding="utf-8").splitlines()]
+def short_reason(reason: str) -> str:
+    """What clips with like reasons have in common."""
+    return reason.split(":", maxsplit=1)[0].split("(", maxsplit=1)[0].strip()
+
+
+def join_rejected(folders: Sequence[Path], more: Sequence[tuple[str, str, str, str]], path: Path) -> None:
+    """One rejected.csv of all sets: path, use, reason, transcript."""
+    with path.open("w", newline="", encoding="utf-8") as out:
+        table = csv.writer(out)
+        table.writerow(("path", "use", "reason", "transcript"))
+        table.writerows(more)
+        for folder in folders:
+            use = folder.parent.name.split("_")[1]
+            table.writerows((p, use, reason, text) for p, reason, text in rejected(folder))
+
+
+def utterances_kept(folder: Path) -> list[Utterance]:
+    """Those of the clips that are stored, in order."""
+    kept = Mels(folder).index["group"]
+    told = (folder / "utterances.jsonl").read_text(encoding="utf-8").splitlines()
+    return [Utterance(**json.loads(told[group])) for group in kept]
+
+
+def transcripts(folder: Path) -> list[str]:
+    """What is said in the stored clips."""
+    return [u.transcript for u in utterances_kept(folder)]

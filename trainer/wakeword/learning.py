@@ -82,6 +82,10 @@ class Learning:
         self.best = [state[f"best{i}"] for i in range(sum(k.startswith("best") for k in state))]
         self.hard = [Hard(int(k[4:]), v) for k, v in state.items() if k.startswith("hard")]
 
+    def goes_on(self, model: keras.Model) -> bool:
+        """To the last step."""
+        return True
+
     def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
         """Mine and choose. Returns what to show."""
         values: dict[str, float] = {}

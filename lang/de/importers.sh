@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# The corpora, a line each: reader, files in sources/ (a|b: the first that is there) or addresses, option=value.
+# What is not there is told and left out; DOWNLOAD=1 fetches what has an address.
+cat <<END
+common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT
+tuda                    http://ltdata1.informatik.uni-hamburg.de/kaldi_tuda_de/german-speechdata-package-v2.tar.gz
+m_ailabs                https://data.solak.de/data/Training/stt_tts/de_DE.tgz
+swc                     https://www2.informatik.uni-hamburg.de/nats/pub/SWC/SWC_German.tar
+mls                     https://dl.fbaipublicfiles.com/mls/mls_german_opus.tar.gz
+END

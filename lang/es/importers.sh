@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# The corpora, a line each: reader, files in sources/ (a|b: the first that is there) or addresses, option=value.
+# What is not there is told and left out; DOWNLOAD=1 fetches what has an address.
+cat <<END
+common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT
+m_ailabs                https://data.solak.de/data/Training/stt_tts/es_ES.tgz
+mls                     https://dl.fbaipublicfiles.com/mls/mls_spanish_opus.tar.gz
+voxforge                "voxforge-es/*.tgz|voxforge-es"  from=http://www.repository.voxforge1.org/downloads/es/Trunk/Audio/Main/16kHz_16bit/
+END

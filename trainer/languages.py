@@ -1,0 +1,115 @@
+"""A language as a folder: its settings, corpora, text and rules. Adding one is adding `lang/<code>/`.
+
+    params.sh      settings, as variables (EPOCHS=30)                 metadata.sh   what exported models tell of themselves
+    importers.sh   prints the corpora, a line each: reader, files in sources/ or addresses, option=value
+    prepare_lm.sh  prints the texts of the language model, a line each: file, address, or `transcripts`
+    rules.toml     how sentences become labels, with examples         alphabet.txt  the labels (else: what the transcripts hold)
+
+A folder of the same name under /data/lang comes first. The scripts see all settings as variables; names as in commonvoice-fr.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from trainer.programs import ProgramError
+from trainer.text import ENGLISH_LABELS, Alphabet, Example, Rules, read_alphabet, read_rules
+
+HOME = Path(__file__).parents[1] / "lang"
+SCRIPTS = ("params.sh", "metadata.sh", "importers.sh", "prepare_lm.sh")
+TRANSCRIPTS = "transcripts"
+SECONDS = 600.0
+
+
+class LanguageError(Exception):
+    """A language that is not there, or whose files cannot be used; one line."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of importers.sh or prepare_lm.sh: what reads it, where it is, how."""
+
+    name: str
+    places: tuple[str, ...]
+    options: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Language:
+    """A language's folder, read."""
+
+    code: str
+    folder: Path
+    rules: Rules
+    examples: tuple[Example, ...]
+    alphabet: Alphabet | None
+
+    def compatible_with_english(self) -> Language:
+        """The same, written in the 28 labels of the published English models, so that all their layers can be kept."""
+        return replace(self, rules=replace(self.rules, fold=True), alphabet=Alphabet(ENGLISH_LABELS))
+
+
+def codes() -> list[str]:
+    """The languages that come with the project."""
+    return sorted(p.name for p in HOME.iterdir() if (p / "rules.toml").exists())
+
+
+def find(code: str, data_dir: Path) -> Path:
+    """The folder of a language, of the user's own before the project's. Raises LanguageError."""
+    for home in (data_dir / "lang", HOME):
+        if code and (home / code).is_dir():
+            missing = [name for name in SCRIPTS if not (home / code / name).exists()]
+            if missing:
+                raise LanguageError(f"{home / code}: no {' and no '.join(missing)}; see CONTRIBUTING.md, 'a language'")
+            return home / code
+    raise LanguageError(f"no language '{code}': there is neither {data_dir / 'lang' / code} nor one of {', '.join(codes())}")
+
+
+def read(code: str, data_dir: Path) -> Language:
+    """Rules and alphabet of a language. Raises LanguageError, TextError."""
+    folder = find(code, data_dir)
+    rules, examples = read_rules(folder / "rules.toml")
+    path = folder / "alphabet.txt"
+    return Language(code, folder, rules, tuple(examples), read_alphabet(path) if path.exists() else None)
+
+
+def variables(script: Path) -> dict[str, str]:
+    """What params.sh or metadata.sh sets, run by bash in an empty environment. Raises LanguageError."""
+    before = {"PATH": os.environ.get("PATH", ""), "LANG": "C.UTF-8"}
+    told = _run(["bash", "-euc", 'set -a; . "$0"; env -0', str(script)], script, before)
+    found = dict(line.split("=", 1) for line in told.split("\0") if "=" in line)
+    return {name: value for name, value in found.items() if name not in {*before, "SHLVL", "PWD", "OLDPWD", "_"}}
+
+
+def told_lines(script: Path, environment: Mapping[str, str]) -> list[Line]:
+    """What importers.sh or prepare_lm.sh prints. Raises LanguageError when it cannot be run, fails, or prints nothing that is understood."""
+    if not os.access(script, os.X_OK):
+        raise LanguageError(f"{script} is not executable: chmod +x {script}")
+    found = []
+    for line in _run([str(script)], script, {**os.environ, **environment}).splitlines():
+        try:
+            words = shlex.split(line, comments=True)
+        except ValueError as error:
+            raise LanguageError(f"{script} printed '{line}': {error}") from error
+        if words:
+            options = dict(word.split("=", 1) for word in words[1:] if "=" in word and "://" not in word.split("=", 1)[0])
+            found.append(Line(words[0], tuple(w for w in words[1:] if w.split("=", 1)[0] not in options), options))
+    return found
+
+
+def _run(command: list[str], script: Path, environment: Mapping[str, str]) -> str:
+    try:
+        done = subprocess.run(command, env=dict(environment), capture_output=True, timeout=SECONDS, check=False)
+    except OSError as error:
+        raise LanguageError(f"{script} cannot be run: {error.strerror}; its first line must be #!/usr/bin/env bash") from error
+    except subprocess.TimeoutExpired as error:
+        raise ProgramError(f"{script}: not finished after {SECONDS:.0f} s") from error
+    if done.returncode:
+        last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        raise LanguageError(f"{script} failed with exit code {done.returncode}: {' '.join(last) or 'it said nothing'}")
+    return done.stdout.decode(errors="replace")

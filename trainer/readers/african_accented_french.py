@@ -1,0 +1,27 @@
+"""African Accented French (SLR57): prompts in several files, wavs anywhere below `speech/`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.readers import ReaderError, Utterance, lines
+
+TITLE = "African Accented French"
+LICENCE = "Apache-2.0"
+SOURCE = "https://openslr.org/57"
+
+
+def read(folder: Path) -> Iterator[Utterance]:
+    """All clips that have a text. The official train, dev and test (devtest counts as dev) by the folders of the texts. Raises ReaderError."""
+    clips = {p.stem: p for p in sorted(folder.rglob("*.wav"))}
+    tables = sorted(p for p in folder.rglob("transcripts/**/*.txt")) + sorted(folder.rglob("*_transcript.tsv"))
+    if not tables:
+        raise ReaderError(f"{folder}: holds no transcripts/<split>/**/*.txt")
+    for table in tables:
+        split = next((part for part in table.parts[::-1] if part in ("train", "dev", "devtest", "test")), "")
+        for line in lines(table):
+            name, _, text = line.partition("\t" if table.suffix == ".tsv" else " ")
+            name = Path(name).name.removesuffix(".wav").removesuffix(".tdf")
+            path = clips.get(name, folder / f"{name}.wav")
+            yield Utterance(str(path), text.strip(), path.parent.name, split.replace("devtest", "dev"))

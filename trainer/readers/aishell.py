@@ -1,0 +1,19 @@
+"""AISHELL-1 (SLR33): `transcript/aishell_transcript_v0.8.txt`, `wav/<split>/<speaker>/*.wav`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.readers import Utterance, keyed, one
+
+TITLE = "AISHELL-1"
+LICENCE = "Apache-2.0"
+SOURCE = "https://openslr.org/33"
+
+
+def read(folder: Path) -> Iterator[Utterance]:
+    """Clips of the official splits; spaces between words are kept. Raises ReaderError."""
+    said = keyed(one(folder, "aishell_transcript*.txt"))
+    for path in sorted(p for split in ("train", "dev", "test") for p in folder.rglob(f"{split}/S*/*.wav")):
+        yield Utterance(str(path), said.get(path.stem, ""), path.parent.name, path.parent.parent.name)

@@ -1,0 +1,27 @@
+"""M-AILABS: `<reader>/<book>/metadata.csv` (id|as written|as read) and `wavs/` below."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.readers import ReaderError, Utterance, lines
+
+TITLE = "M-AILABS"
+LICENCE = "BSD-3-Clause (M-AILABS)"
+SOURCE = "https://www.caito.de/2019/01/03/the-m-ailabs-speech-dataset/"
+
+
+def read(folder: Path, skip: str = "") -> Iterator[Utterance]:
+    """All clips; the corpus has no splits. `skip`: readers or books to leave out, separated by `+`. Raises ReaderError."""
+    tables = sorted(folder.rglob("metadata.csv"))
+    if not tables:
+        raise ReaderError(f"{folder}: holds no metadata.csv")
+    for table in tables:
+        if any(name in table.parts for name in skip.split("+")):
+            continue
+        for line in lines(table):
+            parts = line.split("|")
+            if len(parts) >= 2:
+                reader = table.parent.parent.name if table.parent.parent != folder else table.parent.name
+                yield Utterance(str(table.parent / "wavs" / f"{parts[0]}.wav"), parts[-1], reader)

@@ -1,0 +1,28 @@
+"""German Distant Speech, version 2 (TUDA): `<split>/<id>.xml`, one wav for each microphone."""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as xml
+from collections.abc import Iterator
+from pathlib import Path
+
+from trainer.readers import ReaderError, Utterance
+
+TITLE = "TUDA German Distant Speech 2"
+LICENCE = "CC BY 4.0"
+SOURCE = "http://ltdata1.informatik.uni-hamburg.de/kaldi_tuda_de/"
+
+
+def read(folder: Path) -> Iterator[Utterance]:
+    """Every microphone of the official splits. Raises ReaderError."""
+    tables = sorted(p for split in ("train", "dev", "test") for p in folder.rglob(f"{split}/*.xml"))
+    if not tables:
+        raise ReaderError(f"{folder}: holds no <split>/*.xml")
+    for table in tables:
+        try:
+            root = xml.parse(table).getroot()  # noqa: S314  (a published corpus)
+        except xml.ParseError as error:
+            raise ReaderError(f"{table}: {error}") from error
+        text, speaker = (next((e.text or "" for e in root.iter(name)), "") for name in ("cleaned_sentence", "speaker_id"))
+        for path in sorted(table.parent.glob(f"{table.stem}_*.wav")):
+            yield Utterance(str(path), text, speaker or table.stem, table.parent.name)

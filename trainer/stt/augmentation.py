@@ -1,0 +1,316 @@
+"""Augmentations in the syntax of DeepSpeech 0.9.3 and Coqui STT 1.4: `name[p=0.1,param=value~range]`, all thirteen kinds.
+
+Values: `v`, `v~r` (uniform, v - r to v + r), `a:b` (from a at the start of training to b at its end), `a:b~r`. Domains come in the order
+sample, signal, spectrogram, features; within one, the order of the list. Unlike there, each draws its own random numbers.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+from scipy.ndimage import map_coordinates
+
+from trainer import audio, mfcc, readers
+from trainer.audio import SAMPLE_RATE_HZ, Audio
+from trainer.readers import Utterance
+
+DOMAINS = ("sample", "signal", "spectrogram", "features")
+THREADS = 4
+REVERB_DELAYS = (17, 19, 23, 29, 31)
+
+
+class AugmentError(ValueError):
+    """A specification that is not understood; one line."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """A value that may change along training and be drawn around it."""
+
+    start: float
+    end: float
+    radius: float = 0.0
+
+    def draw(self, clock: float, rng: np.random.Generator) -> float:
+        """At a place of training, 0 to 1."""
+        return float(self.start + (self.end - self.start) * clock + (rng.uniform(-1, 1) * self.radius if self.radius else 0.0))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind: its domains, the first by default, and its parameters."""
+
+    domains: tuple[str, ...]
+    parameters: Mapping[str, Any]
+
+
+def _fixed(value: float, radius: float = 0.0) -> Range:
+    return Range(value, value, radius)
+
+
+KINDS = {
+    "overlay": Kind(("sample",), {"source": "", "snr": _fixed(3.0), "layers": _fixed(1)}),
+    "codec": Kind(("sample",), {"bitrate": _fixed(3200)}),
+    "reverb": Kind(("sample",), {"delay": _fixed(20.0), "decay": _fixed(10.0)}),
+    "resample": Kind(("sample",), {"rate": _fixed(8000)}),
+    "volume": Kind(("sample",), {"dbfs": _fixed(3.0103)}),
+    "pitch": Kind(("spectrogram",), {"pitch": _fixed(1.075, 0.125)}),
+    "tempo": Kind(("spectrogram",), {"factor": _fixed(1.1), "max_time": -1.0}),
+    "warp": Kind(("spectrogram",), {"num_t": _fixed(1), "num_f": _fixed(1), "warp_t": _fixed(0.1), "warp_f": _fixed(0.0)}),
+    "frequency_mask": Kind(("spectrogram",), {"n": _fixed(3), "size": _fixed(2)}),
+    "time_mask": Kind(("spectrogram", "signal", "features"), {"n": _fixed(3), "size": _fixed(10.0)}),
+    "dropout": Kind(("spectrogram", "signal", "features"), {"rate": _fixed(0.05)}),
+    "add": Kind(("features", "signal", "spectrogram"), {"stddev": _fixed(5.0)}),
+    "multiply": Kind(("features", "signal", "spectrogram"), {"stddev": _fixed(5.0)}),
+}
+OTHER_NAMES = {"nt": "num_t", "nf": "num_f", "wt": "warp_t", "wf": "warp_f"}  # of warp in DeepSpeech
+
+
+@dataclass(frozen=True)
+class Augment:
+    """One entry of the list."""
+
+    name: str
+    domain: str
+    probability: float
+    values: Mapping[str, Any]
+
+    def drawn(self, clock: float, rng: np.random.Generator) -> dict[str, Any]:
+        """Its parameters for one clip."""
+        return {k: v.draw(clock, rng) if isinstance(v, Range) else v for k, v in self.values.items()}
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The whole list."""
+
+    entries: tuple[Augment, ...]
+
+    def of(self, domain: str) -> list[Augment]:
+        """Entries of a domain, in order."""
+        return [entry for entry in self.entries if entry.domain == domain]
+
+    def log_mels(self, clips: Sequence[Utterance], needed: Sequence[int], clock: float, rng: np.random.Generator) -> list[np.ndarray]:
+        """Clips, read anew and changed, as log mels. `needed`: frames that each must keep. Raises AudioError."""
+        seeds = rng.spawn(len(clips))
+        with ThreadPoolExecutor(THREADS) as pool:
+            return list(pool.map(lambda job: self._log_mels(job[0], job[1], clock, job[2]), zip(clips, needed, seeds, strict=True)))
+
+    def _log_mels(self, clip: Utterance, needed: int, clock: float, rng: np.random.Generator) -> np.ndarray:
+        samples = audio.read(Path(clip.path), clip.start, clip.end, clip.channel)
+        for domain in ("sample", "signal"):
+            for entry in self.of(domain):
+                if rng.random() < entry.probability:
+                    samples = SAMPLE[entry.name](samples, entry.drawn(clock, rng), rng)
+        spectrum = mfcc.spectrogram(mfcc.padded(samples.astype(np.float32)))
+        for entry in self.of("spectrogram"):
+            if rng.random() < entry.probability:
+                changed = SPECTRUM[entry.name](spectrum, entry.drawn(clock, rng) | {"needed": needed}, rng)
+                spectrum = changed if len(changed) >= needed else spectrum
+        return mfcc.mel_logarithms(np.maximum(spectrum, 0))
+
+    def features(self, x: np.ndarray, lengths: Sequence[int], clock: float, rng: np.random.Generator) -> None:
+        """MFCCs of a batch (b, t, 26), in place."""
+        for row, length in enumerate(lengths):
+            for entry in self.of("features"):
+                if rng.random() < entry.probability:
+                    x[row, :length] = SPECTRUM[entry.name](x[row, :length], entry.drawn(clock, rng), rng)
+
+
+def parse(text: str) -> Augmentation:
+    """Entries separated by spaces. Raises AugmentError."""
+    return Augmentation(tuple(_entry(word) for word in text.split()))
+
+
+def _entry(text: str) -> Augment:
+    found = re.fullmatch(r"([a-z_]+)(?:\[(.*)\])?", text)
+    if not found or found[1] not in KINDS:
+        raise AugmentError(f"AUGMENT: '{text}' is not one of {', '.join(KINDS)}, written name[param=value,...]")
+    name, kind = found[1], KINDS[found[1]]
+    values, probability, domain = dict(kind.parameters), 1.0, kind.domains[0]
+    for part in filter(None, (found[2] or "").split(",")):
+        key, equal, value = (piece.strip() for piece in part.partition("="))
+        key = OTHER_NAMES.get(key, key)
+        if not equal or key not in {"p", "domain", *values}:
+            raise AugmentError(f"AUGMENT: {name} has no parameter '{key}'; there are p, {', '.join(values)}")
+        if key == "domain":
+            if value not in kind.domains:
+                raise AugmentError(f"AUGMENT: {name} works on {', '.join(kind.domains)}, not on '{value}'")
+            domain = value
+        elif key == "source":
+            values[key] = value
+        elif key in ("p", "max_time"):
+            probability, values = (_number(value, text), values) if key == "p" else (probability, values | {key: _number(value, text)})
+        else:
+            values[key] = _range(value, text)
+    if name == "overlay" and not values["source"]:
+        raise AugmentError("AUGMENT: overlay needs source=<CSV or SDB of what is laid over>")
+    return Augment(name, domain, probability, values)
+
+
+def _number(text: str, entry: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise AugmentError(f"AUGMENT: {entry}: '{text}' is no number") from error
+
+
+def _range(text: str, entry: str) -> Range:
+    ends, _, radius = text.partition("~")
+    start, _, end = ends.partition(":")
+    first = _number(start, entry)
+    return Range(first, _number(end, entry) if end else first, _number(radius, entry) if radius else 0.0)
+
+
+# --- samples
+
+
+def _dbfs(samples: Audio) -> float:
+    """Peak level; 3.0103 for a full-scale square wave, as DeepSpeech counts."""
+    return 10 * np.log10(max(1e-16, float(np.square(samples, dtype=np.float64).max(initial=0.0)))) + 3.0103
+
+
+def _to_dbfs(samples: Audio, dbfs: float) -> Audio:
+    return np.clip(samples * 10 ** ((dbfs - _dbfs(samples)) / 20), -1, 1).astype(np.float32)
+
+
+@cache
+def _overlays(source: str) -> list[Utterance]:
+    path = Path(source)
+    found = [*readers.read("sdb" if path.suffix == ".sdb" else "table", path)]
+    if not found:
+        raise AugmentError(f"AUGMENT: {source} holds no clips")
+    return found
+
+
+def _overlay(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+    clips, level = _overlays(v["source"]), _dbfs(samples)
+    layer = np.zeros(len(samples), np.float32)
+    for _ in range(max(1, round(v["layers"]))):
+        at = 0
+        while at < len(samples):
+            clip = clips[rng.integers(len(clips))]
+            piece = audio.read(Path(clip.path), clip.start, clip.end, clip.channel)
+            start = int(rng.integers(len(piece))) if at == 0 else 0
+            piece = piece[start : start + len(samples) - at]
+            layer[at : at + len(piece)] += piece
+            at += max(1, len(piece))
+    gain = 10 ** ((level - _dbfs(layer) - v["snr"]) / 20)
+    return _to_dbfs(samples + layer * gain, level)
+
+
+def _codec(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+    buffer = io.BytesIO()
+    # libsndfile counts Opus' bit rate from 256 (level 0) to 6 kbit/s (level 1)
+    level = float(np.clip((256_000 - v["bitrate"]) / 250_000, 0, 1))
+    soundfile.write(buffer, samples, SAMPLE_RATE_HZ, format="OGG", subtype="OPUS", compression_level=level, bitrate_mode="CONSTANT")
+    buffer.seek(0)
+    heard = soundfile.read(buffer, dtype="float32")[0]
+    return np.resize(np.pad(heard, (0, max(0, len(samples) - len(heard)))), len(samples))
+
+
+def _reverb(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+    level, result = _dbfs(samples), samples.astype(np.float64)
+    decay = 10 ** (-v["decay"] / 20)
+    for prime in REVERB_DELAYS:
+        delay = max(16, round(v["delay"] * prime / 17 * SAMPLE_RATE_HZ / 1000))
+        if delay < len(result):
+            result[delay:] += decay * result[:-delay]
+            result *= 1 - decay / 2
+    return _to_dbfs(result.astype(np.float32), level)
+
+
+def _resample(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+    rate = float(np.clip(v["rate"], 1000, SAMPLE_RATE_HZ))
+    low = soxr.resample(soxr.resample(samples, SAMPLE_RATE_HZ, rate), rate, SAMPLE_RATE_HZ)
+    return np.pad(low, (0, max(0, len(samples) - len(low))))[: len(samples)]
+
+
+def _volume(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+    return _to_dbfs(samples, v["dbfs"])
+
+
+# --- spectrograms (time, bins) and features (time, coefficients); signals as (time,)
+
+
+def _pitch(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    bins = np.arange(x.shape[1]) / max(v["pitch"], 0.1)
+    return _at(x.T, bins).T
+
+
+def _tempo(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    factor = max(v["factor"], 0.1)
+    if v["max_time"] > 0:
+        factor = max(factor, len(x) * mfcc.STEP_MS / 1000 / v["max_time"])
+    count = max(v["needed"], 1, round(len(x) / factor))
+    return _at(x, np.linspace(0, len(x) - 1, count))
+
+
+def _at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Rows between rows, linearly; zeros beyond the end."""
+    low = np.minimum(places.astype(int), len(rows) - 1)
+    share = (places - low).astype(np.float32)[:, None]
+    found = rows[low] * (1 - share) + rows[np.minimum(low + 1, len(rows) - 1)] * share
+    found[places > len(rows) - 1] = 0
+    return found
+
+
+def _warp(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    """Control points moved along both axes, linearly between; the edges stay."""
+
+    def axis(size: int, count: float, reach: float) -> np.ndarray:
+        points = max(0, round(count))
+        from_ = np.linspace(0, size - 1, points + 2)
+        to = from_.copy()
+        if points:
+            to[1:-1] += rng.uniform(-1, 1, points) * reach * (size - 1) / (points + 1)
+        return np.interp(np.arange(size), from_, np.sort(to))
+
+    places = np.meshgrid(axis(len(x), v["num_t"], v["warp_t"]), axis(x.shape[1], v["num_f"], v["warp_f"]), indexing="ij")
+    return map_coordinates(x, places, order=1).astype(np.float32)
+
+
+def _frequency_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    return _masked(x.T, round(v["n"]), round(v["size"]), rng).T
+
+
+def _time_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    per_ms = SAMPLE_RATE_HZ / 1000 if x.ndim == 1 else 1 / mfcc.STEP_MS
+    return _masked(x, round(v["n"]), max(1, round(v["size"] * per_ms)), rng)
+
+
+def _masked(x: np.ndarray, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
+    x = x.copy()
+    for _ in range(count):
+        at = int(rng.integers(0, max(1, len(x) - size + 1)))
+        x[at : at + size] = 0
+    return x
+
+
+def _dropout(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    return x * (rng.random(x.shape) >= v["rate"]).astype(np.float32)
+
+
+def _add(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    return (x + rng.normal(0, abs(v["stddev"]), x.shape)).astype(np.float32)
+
+
+def _multiply(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+    return (x * rng.normal(1, abs(v["stddev"]), x.shape)).astype(np.float32)
+
+
+Change = Callable[[np.ndarray, dict[str, Any], np.random.Generator], np.ndarray]
+SAMPLE: dict[str, Change] = {"overlay": _overlay, "codec": _codec, "reverb": _reverb, "resample": _resample, "volume": _volume,
+                             "time_mask": _time_mask, "dropout": _dropout, "add": _add, "multiply": _multiply}
+SPECTRUM: dict[str, Change] = {"pitch": _pitch, "tempo": _tempo, "warp": _warp, "frequency_mask": _frequency_mask,
+                               "time_mask": _time_mask, "dropout": _dropout, "add": _add, "multiply": _multiply}

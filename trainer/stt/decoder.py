@@ -1,0 +1,237 @@
+"""CTC prefix beam search with a scorer, as the clients decode: the same prefixes, words, weights and cut-offs, vectorised over the beam.
+
+Hannun et al. 2014, with the rules of DeepSpeech 0.9.3: words are kept to the scorer's vocabulary by its automaton, a word is scored when
+the space after it is, frames before the first that is not surely blank are skipped.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainer.export.scorer import FILE_VERSION, FST_MAGIC, MAGIC
+from trainer.text import SPACE, Alphabet
+
+NOTHING = np.float32(-np.inf)
+LN10 = 2.302585093
+NO_WORD = -1000.0  # log probability of what is not in the vocabulary
+SURELY_BLANK = 0.999
+START = 0
+
+
+class DecoderError(Exception):
+    """A scorer that cannot be used; one line."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How wide the search is. `alpha` and `beta` instead of the scorer's own, if given."""
+
+    beam_width: int = 500
+    cutoff_top_n: int = 40
+    cutoff_prob: float = 1.0
+    alpha: float | None = None
+    beta: float | None = None
+
+
+class Vocabulary:
+    """The automaton of a scorer: `next[s]` gives, for label l, the state after it, or -1."""
+
+    def __init__(self, first: np.ndarray, count: np.ndarray, labels: np.ndarray, targets: np.ndarray, final: np.ndarray, classes: int) -> None:
+        self._first, self._count, self._labels, self._targets, self._final = first, count, labels, targets, final
+        self._classes = classes
+
+    def rows(self, states: np.ndarray) -> np.ndarray:
+        """int32 (n,) -> (n, classes): states after each label; the end of a word leads back to the start."""
+        counts = self._count[states]
+        found = np.full((len(states), self._classes), -1, np.int32)
+        total = int(counts.sum())
+        if total:
+            row = np.repeat(np.arange(len(states)), counts)
+            at = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(self._first[states], counts)
+            target = self._targets[at]
+            found[row, self._labels[at] - 1] = np.where(self._final[target], START, target)
+        return found
+
+
+class Scorer:
+    """A `.scorer` file: KenLM's model, the automaton, alpha and beta."""
+
+    def __init__(self, path: Path, alphabet: Alphabet) -> None:
+        """Raises DecoderError."""
+        try:
+            import kenlm
+        except ModuleNotFoundError as error:
+            raise DecoderError("the Python package kenlm is not installed: it is in the train image") from error
+        data = path.read_bytes()
+        at = data.rfind(struct.pack("<iiB", MAGIC, FILE_VERSION, 0))
+        if at < 0:
+            raise DecoderError(f"{path}: not a scorer of words")
+        self.alpha, self.beta = struct.unpack_from("<dd", data, at + 9)
+        self.model = kenlm.Model(str(path))
+        self.order = self.model.order
+        self.vocabulary = _automaton(data, at + 25, len(alphabet.labels) + 1, path)
+        self.space = alphabet.labels.index(SPACE)
+        self.alphabet = alphabet
+        self._state = kenlm.State
+
+    def begin(self) -> Any:
+        """State before the first word."""
+        state = self._state()
+        self.model.BeginSentenceWrite(state)
+        return state
+
+    def word(self, state: Any, word: str) -> tuple[float, Any]:
+        """(natural log probability, state after it)."""
+        after = self._state()
+        if word not in self.model:
+            return NO_WORD, after
+        return self.model.BaseScore(state, word, after) * LN10, after
+
+
+@lru_cache(maxsize=2)
+def load_scorer(path: Path, alphabet: Alphabet) -> Scorer:
+    """One scorer for all clips of a process."""
+    return Scorer(path, alphabet)
+
+
+def _automaton(data: bytes, at: int, classes: int, path: Path) -> Vocabulary:
+    """OpenFst's ConstFst, as `export.scorer.const_fst` writes it."""
+    (magic,) = struct.unpack_from("<i", data, at)
+    if magic != FST_MAGIC:
+        raise DecoderError(f"{path}: no automaton behind the language model")
+    states, arcs = struct.unpack_from("<qq", data, at + 49)
+    start = -(-(at + 65) // 16) * 16
+    table = np.frombuffer(data, np.dtype([("final", "<f4"), ("first", "<u4"), ("count", "<u4"), ("unused", "<u8")]), states, start)
+    start = -(-(start + 20 * states) // 16) * 16
+    found = np.frombuffer(data, np.dtype([("label", "<i4"), ("out", "<i4"), ("weight", "<f4"), ("target", "<i4")]), arcs, start)
+    return Vocabulary(table["first"].astype(np.int64), table["count"].astype(np.int64), found["label"].astype(np.int64),
+                      found["target"].astype(np.int32), np.isfinite(table["final"]), classes)
+
+
+class _Prefixes:
+    """All prefixes of one clip: numbered, each with its parent, last label, and what the scorer knows of it."""
+
+    def __init__(self, scorer: Scorer | None) -> None:
+        self.parent, self.label = [-1], [-1]
+        self.known: dict[int, int] = {}
+        self.scorer = scorer
+        self.states: dict[int, Any] = {0: scorer.begin()} if scorer else {}  # of the language model, where a word begins
+        self.ends: dict[int, tuple[float, Any]] = {}  # score of the word that ends here, state after it
+
+    def child(self, parent: int, label: int, classes: int) -> int:
+        key = parent * classes + label
+        number = self.known.get(key)
+        if number is None:
+            number = self.known[key] = len(self.parent)
+            self.parent.append(parent)
+            self.label.append(label)
+        return number
+
+    def word_score(self, node: int) -> float:
+        """Log probability of the word that ends at `node`, after the words before it."""
+        found = self.ends.get(node)
+        if found is None:
+            assert self.scorer is not None
+            letters, at = [], node
+            while at and self.label[at] != self.scorer.space:
+                letters.append(self.scorer.alphabet.labels[self.label[at]])
+                at = self.parent[at]
+            before = self.states.get(at)
+            if before is None:  # `at` is a space: the state after the word before it
+                self.word_score(self.parent[at])
+                before = self.states[at] = self.ends[self.parent[at]][1]
+            found = self.ends[node] = self.scorer.word(before, "".join(reversed(letters)))
+        return found[0]
+
+    def text(self, node: int) -> list[int]:
+        labels = []
+        while node:
+            labels.append(self.label[node])
+            node = self.parent[node]
+        return labels[::-1]
+
+
+def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) -> tuple[list[int], float]:
+    """(frames, classes) natural log probabilities, blank last -> (labels, log score) of the best prefix."""
+    classes = log_probs.shape[1]
+    blank = classes - 1
+    alpha, beta = (np.float32(0), np.float32(0)) if scorer is None else (
+        np.float32(scorer.alpha if search.alpha is None else search.alpha), np.float32(scorer.beta if search.beta is None else search.beta))
+    prefixes = _Prefixes(scorer)
+    nodes, labels, parents = np.zeros(1, np.int64), np.full(1, -1), np.full(1, -1)
+    ends_blank, ends_label = np.zeros(1, np.float32), np.full(1, NOTHING)
+    states = np.zeros(1, np.int32)
+    allowed = scorer.vocabulary.rows(states) if scorer else None
+    place = np.full(1024, -1)
+    begun = False
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for frame in np.asarray(log_probs, np.float32):
+            begun = begun or frame[blank] < np.log(SURELY_BLANK)
+            if not begun:
+                continue
+            p = _cut(frame, search)
+            score = np.logaddexp(ends_blank, ends_label)
+            # what a prefix becomes by a blank, by its last label again, by another label
+            stay_blank = score + p[blank]
+            stay_label = np.where(labels >= 0, ends_label + p[labels], NOTHING)
+            wider = score[:, None] + p[None, :blank]
+            again = np.flatnonzero(labels >= 0)
+            wider[again, labels[again]] = ends_blank[again] + p[labels[again]]
+            if scorer is not None and allowed is not None:
+                wider[allowed[:, :blank] < 0] = NOTHING
+                if len(nodes) >= search.beam_width:
+                    lowest = score.min() + p[blank] - max(np.float32(0), beta)
+                    low = score[:, None] + p[None, :blank] < lowest
+                    wider[low] = NOTHING
+                for row in np.flatnonzero(wider[:, scorer.space] > NOTHING):
+                    wider[row, scorer.space] += alpha * np.float32(prefixes.word_score(int(nodes[row]))) + beta
+            # extensions that are prefixes of the beam already
+            if len(place) < len(prefixes.parent):
+                place = np.full(2 * len(prefixes.parent), -1)
+            place[nodes] = np.arange(len(nodes))
+            inside = np.where(parents >= 0, place[parents], -1)
+            child = np.flatnonzero(inside >= 0)
+            stay_label[child] = np.logaddexp(stay_label[child], wider[inside[child], labels[child]])
+            wider[inside[child], labels[child]] = NOTHING
+            place[nodes] = -1
+            # the best of both
+            total = np.concatenate([np.logaddexp(stay_blank, stay_label), wider.ravel()])
+            best = np.flatnonzero(total > NOTHING)
+            if len(best) > search.beam_width:
+                best = best[np.argpartition(-total[best], search.beam_width - 1)[: search.beam_width]]
+            old, new = best[best < len(nodes)], best[best >= len(nodes)] - len(nodes)
+            rows, steps = new // blank, new % blank
+            added = np.array([prefixes.child(int(nodes[r]), int(c), classes) for r, c in zip(rows, steps, strict=True)], np.int64)
+            ends_blank = np.concatenate([stay_blank[old], np.full(len(new), NOTHING)])
+            ends_label = np.concatenate([stay_label[old], wider[rows, steps]])
+            if scorer is not None and allowed is not None:
+                after = allowed[rows, steps]
+                allowed = np.concatenate([allowed[old], scorer.vocabulary.rows(after)])
+            parents = np.concatenate([parents[old], nodes[rows]])
+            labels = np.concatenate([labels[old], steps])
+            nodes = np.concatenate([nodes[old], added])
+    score = np.logaddexp(ends_blank, ends_label)
+    if scorer is not None:  # a last word without a space after it
+        for row in np.flatnonzero((labels >= 0) & (labels != scorer.space)):
+            score[row] += alpha * np.float32(prefixes.word_score(int(nodes[row]))) + beta
+    winner = int(np.argmax(score))
+    return prefixes.text(int(nodes[winner])), float(score[winner])
+
+
+def _cut(frame: np.ndarray, search: Search) -> np.ndarray:
+    """Only the most probable labels, up to `cutoff_top_n` of them and a sum of `cutoff_prob`."""
+    if search.cutoff_prob >= 1.0 and search.cutoff_top_n >= len(frame):
+        return frame
+    order = np.argsort(-frame, kind="stable")
+    count = min(search.cutoff_top_n, len(frame))
+    if search.cutoff_prob < 1.0:
+        count = min(count, int(np.searchsorted(np.cumsum(np.exp(frame[order])), search.cutoff_prob)) + 1)
+    cut = np.full_like(frame, NOTHING)
+    cut[order[:count]] = frame[order[:count]]
+    return cut

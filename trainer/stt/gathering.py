@@ -1,0 +1,269 @@
+"""What there is to train on: corpora of a language or files, as labels, split, with everything that was set aside and why."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from trainer import languages, readers
+from trainer.audio import SAMPLE_RATE_HZ
+from trainer.languages import Language, Line
+from trainer.mfcc import STEP_SAMPLES
+from trainer.readers import Utterance
+from trainer.settings import Loaded
+from trainer.settings_stt import SpeechSettings
+from trainer.steps import Steps
+from trainer.stt import preparation, sources
+from trainer.stt.splits import Corpus, Split, assign, share
+from trainer.text import ENGLISH_LABELS, Alphabet, ByteAlphabet, Rules, TextError, alphabet_of, normal, read_alphabet, read_rules, spoken_numbers
+
+log = logging.getLogger("trainer")
+USES = ("train", "dev", "test", "metrics")
+
+
+@dataclass
+class Material:
+    """Everything that the line starts from."""
+
+    alphabet: Alphabet
+    rules: Rules | None
+    split: Split
+    language: Language | None = None
+    refused: list[tuple[Utterance, str]] = field(default_factory=list)  # by the rules
+    texts: list[Path | str] = field(default_factory=list)  # of the language model; languages.TRANSCRIPTS for those trained on
+    text_keys: list[str] = field(default_factory=list)
+    missing: list[sources.Missing] = field(default_factory=list)
+
+    def rejected_rows(self) -> list[tuple[str, str, str, str]]:
+        """(path, use, reason, transcript) of what was set aside before any clip was read."""
+        return [(u.path, u.split, reason, u.transcript) for u, reason in (*self.refused, *self.split.rejected)]
+
+    def rejected_key(self) -> str:
+        """Changes with them."""
+        return hashlib.sha256(repr(self.rejected_rows()).encode()).hexdigest()[:16]
+
+    def titles(self, sets: Mapping[str, Mapping[str, Path]]) -> dict[str, tuple[str, str, str]]:
+        """(title, licence, source) of each corpus."""
+        found = {}
+        for name in dict.fromkeys(name for by_name in sets.values() for name in by_name):
+            module = readers.reader(name) if name in readers.names() else None
+            found[name] = (module.TITLE, module.LICENCE, module.SOURCE) if module else (name, "", "")
+        return found
+
+
+def gather(loaded: Loaded, steps: Steps, language: Language | None) -> Material:
+    """All utterances, by use. Raises LanguageError, ReaderError, TextError, CorpusError, ValueError."""
+    s: SpeechSettings = loaded.settings
+    rules = _rules(s, language)
+    material = Material(Alphabet(()), rules, Split(), language)
+    corpora = _of_language(loaded, steps, language, material) if language else _of_files(s)
+    labelled = [replace(c, utterances=tuple(_labelled(c, rules, material))) for c in corpora]
+    if language:
+        material.split = assign(labelled, s.duplicate_sentence_count if s.duplicate_sentence_count > 1 else 0)
+    else:
+        material.split = _as_given(labelled)
+    for use, limit in (("train", s.limit_train), ("dev", s.limit_dev), ("test", s.limit_test)):
+        if limit:
+            material.split.sets[use] = _limited(material.split.sets[use], limit)
+    train, dev = material.split.of("train"), material.split.of("dev")
+    if not train:
+        raise ValueError("no clips to train on: " + ("; ".join(f"{m.name}: {m.advice}" for m in material.missing) or "all were set aside"))
+    if not dev:
+        raise ValueError("no clips for the dev set, by which weights are chosen: give DEV_FILES, or more speakers")
+    material.alphabet = _alphabet(s, language, [u.transcript for u in train])
+    if not language:
+        _tell_leaks(material.split)
+    if s.lm_text or language:
+        _find_texts(loaded, steps, material)
+    return material
+
+
+def _rules(s: SpeechSettings, language: Language | None) -> Rules | None:
+    rules = read_rules(s.validate_rules)[0] if s.validate_rules else language.rules if language else None
+    if s.english_compatible or s.normalize:
+        rules = replace(rules or Rules(refuse="", space="", drop="", replace=()), fold=True)
+    return rules
+
+
+def _alphabet(s: SpeechSettings, language: Language | None, transcripts: Sequence[str]) -> Alphabet:
+    if s.bytes_output_mode:
+        return ByteAlphabet()
+    if s.alphabet_config_path:
+        return read_alphabet(s.alphabet_config_path)
+    if s.english_compatible:
+        return Alphabet(ENGLISH_LABELS)
+    if language and language.alphabet and not s.validate_rules:
+        if s.normalize:
+            return alphabet_of(transcripts)
+        return language.alphabet
+    found = alphabet_of(transcripts)
+    if len(found.labels) < 2:
+        raise TextError("the transcripts hold no characters but the space")
+    return found
+
+
+def _labelled(corpus: Corpus, rules: Rules | None, material: Material) -> list[Utterance]:
+    kept = []
+    for u in corpus.utterances:
+        if not u.transcript.strip():
+            material.refused.append((u, "empty transcript"))
+        elif (text := rules.labels(u.transcript) if rules else normal(u.transcript)) is None:
+            material.refused.append((u, "refused by the rules of transcripts"))
+        else:
+            kept.append(replace(u, transcript=text))
+    return kept
+
+
+def _of_language(loaded: Loaded, steps: Steps, language: Language, material: Material) -> list[Corpus]:
+    s: SpeechSettings = loaded.settings
+    place = s.data_dir / "sources"
+    corpora = []
+    for line in languages.told_lines(language.folder / "importers.sh", script_variables(loaded, language)):
+        found = sources.locate(line.name, line.places, line.options, place, s.download)
+        if isinstance(found, sources.Missing):
+            material.missing.append(found)
+            log.info("%s: not there: %s", found.name, found.advice)
+            continue
+        folder = sources.unpacked(steps, line.name, found, line.options.get("sha256", ""))
+        options = {k: v for k, v in line.options.items() if k not in sources.OWN_OPTIONS}
+        utterances = list(readers.read(line.name, folder, options))
+        if line.options.get("numbers") == "words":
+            utterances = [replace(u, transcript=spoken_numbers(u.transcript, language.code)) for u in utterances]
+        corpora.append(Corpus(line.name, tuple(utterances), line.options.get("sentences") == "shared"))
+    if not corpora:
+        raise ValueError(f"no corpus of '{language.code}' is in {place}: " + "; ".join(f"{m.name}: {m.advice}" for m in material.missing))
+    return corpora
+
+
+def script_variables(loaded: Loaded, language: Language) -> dict[str, str]:
+    """What importers.sh and prepare_lm.sh see: params.sh, and all settings as they were resolved."""
+    own = {k: os.environ.get(k, v) for k, v in languages.variables(language.folder / "params.sh").items()}
+    settings = {k.upper(): "" if v is None else str(int(v) if isinstance(v, bool) else v) for k, v in loaded.settings.model_dump().items()}
+    return own | settings
+
+
+def _of_files(s: SpeechSettings) -> list[Corpus]:
+    """All files, each a corpus of its own; the use is the setting that names it. Folders of Common Voice: the split of that name."""
+    found: dict[str, list[Utterance]] = {}
+    for use in USES:
+        for name in (n.strip() for n in getattr(s, f"{use}_files").split(",") if n.strip()):
+            path = Path(name)
+            kind = "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table"
+            official = "dev" if use == "metrics" else use
+            given = [u for u in readers.read(kind, path) if not path.is_dir() or u.split == official]
+            found.setdefault(f"{use}:{path.stem}", []).extend(replace(u, split=use) for u in given)
+    if not any(name.startswith("train:") for name in found):
+        raise ValueError("nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or MODEL_LANGUAGE")
+    return [Corpus(name, tuple(utterances), shared=True) for name, utterances in found.items()]
+
+
+def _as_given(corpora: Sequence[Corpus]) -> Split:
+    """Files in the use that they were given for. Without dev files a tenth of the speakers (of the clips, where speakers are unknown) is
+    held out of the training set: the same whatever the order.
+    """
+    split = Split({use: {} for use in USES})
+    for corpus in corpora:
+        use, _, name = corpus.name.partition(":")
+        if corpus.utterances:
+            split.sets[use][name] = list(corpus.utterances)
+    if not split.sets["dev"]:
+        train = split.of("train")
+        chosen = {id(u) for u in train if share(u.speaker or u.path) < 0.1} or {id(u) for u in train[::10]}
+        split.sets["dev"] = {"held_out": [u for u in train if id(u) in chosen]}
+        split.sets["train"] = {name: kept for name, found in split.sets["train"].items() if (kept := [u for u in found if id(u) not in chosen])}
+        log.info("no DEV_FILES: %d of %d clips (a tenth of the speakers) are held out of training", len(chosen), len(train))
+    return split
+
+
+def _tell_leaks(split: Split) -> None:
+    train = split.of("train")
+    speakers, sentences = {u.speaker for u in train if u.speaker}, {u.transcript for u in train}
+    for use in ("dev", "test"):
+        both = speakers & {u.speaker for u in split.of(use)}
+        if both:
+            log.warning("%s: %d of its speakers are also trained on: its error rate will flatter", use, len(both))
+        said = [u.transcript for u in split.of(use)]
+        known = sum(text in sentences for text in said)
+        if known:
+            log.info("%s: %d of %d sentences are also in the training set", use, known, len(said))
+
+
+def _limited(by_name: dict[str, list[Utterance]], limit: int) -> dict[str, list[Utterance]]:
+    """The first clips, from all corpora in turn."""
+    found: dict[str, list[Utterance]] = {name: [] for name in by_name}
+    for place in range(limit):
+        for name, utterances in by_name.items():
+            if place < len(utterances) and sum(map(len, found.values())) < limit:
+                found[name].append(utterances[place])
+    return {name: kept for name, kept in found.items() if kept}
+
+
+def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
+    """Texts of the language model, with keys that change with them. Raises ValueError, LanguageError, CorpusError."""
+    s: SpeechSettings = loaded.settings
+    if s.lm_text:
+        lines = [Line(s.lm_text, (), {})]
+    else:
+        assert material.language is not None
+        lines = languages.told_lines(material.language.folder / "prepare_lm.sh", script_variables(loaded, material.language))
+    for line in lines:
+        if line.name == languages.TRANSCRIPTS:
+            material.texts.append(line.name)
+            material.text_keys.append(utterance_key(material.split.of("train")))
+            continue
+        if s.lm_text and Path(s.lm_text).exists():
+            found: list[Path] | sources.Missing = [Path(s.lm_text)]
+        else:
+            found = sources.locate("text", (line.name, *line.places), line.options | {"take": "all"}, s.data_dir / "sources", s.download)
+        if isinstance(found, sources.Missing):
+            if s.lm_text:
+                raise ValueError(f"LM_TEXT: {s.lm_text}: no such file")
+            material.missing.append(found)
+            log.info("text of the language model not there: %s", found.advice)
+            continue
+        for path in found:
+            material.texts.append(sources.unpacked(steps, "text", [path], "") if sources.is_archive(path) else path)
+            files = [path] if path.is_file() else sorted(path.rglob("*.txt*"))
+            material.text_keys += [sources.checksum(file, steps.work / "checksums.json") for file in files]
+    if not material.texts:
+        log.warning("no text for the language model: no scorer is made")
+
+
+def utterance_key(utterances: Sequence[Utterance]) -> str:
+    """What was said, in which files, of what size."""
+    total = hashlib.sha256()
+    for u in utterances:
+        try:
+            size = os.stat(u.path).st_size
+        except OSError:
+            size = -1
+        total.update(f"{u.path}\0{size}\0{u.transcript}\0{u.speaker}\0{u.start}\0{u.end}\0{u.channel}\n".encode())
+    return total.hexdigest()[:16]
+
+
+def tell(material: Material, sets: Mapping[str, Mapping[str, Path]]) -> None:
+    """Counts and hours of every set, and why clips were set aside, with an example each."""
+    aside: Counter[str] = Counter()
+    example: dict[str, str] = {}
+    for path, _, reason, transcript in material.rejected_rows():
+        aside[reason] += 1
+        example.setdefault(reason, f"{Path(path).name} '{transcript[:40]}'")
+    for use, by_name in sets.items():
+        for name, folder in by_name.items():
+            index = preparation.Mels(folder).index
+            hours = float(index["length"].sum()) * STEP_SAMPLES / SAMPLE_RATE_HZ / 3600
+            log.info("%s %s: %d of %d clips, %.2f h", use, name, len(index), len(material.split.sets[use][name]), hours)
+            for path, reason, transcript in preparation.rejected(folder):
+                short = preparation.short_reason(reason)
+                aside[short] += 1
+                example.setdefault(short, f"{Path(path).name} '{transcript[:40]}'" + ("" if short == reason else f" ({reason})"))
+    for reason, many in aside.most_common():
+        log.warning("%d set aside: %s, such as %s", many, reason, example[reason])
+    for use in ("train", "dev"):
+        if not any(len(preparation.Mels(folder)) for folder in sets[use].values()):
+            raise ValueError(f"{use}: no clip can be used; the reasons are above")

@@ -1,0 +1,97 @@
+"""Who trains, who tests: deterministic splits by speaker and sentence, and what must not be on both sides."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from trainer.readers import Utterance
+
+USES = ("test", "dev", "train")  # who comes first keeps a clip, a speaker, a sentence
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """One corpus: its utterances with transcripts as labels. `shared`: few sentences that everybody reads, so that they may be on both sides."""
+
+    name: str
+    utterances: tuple[Utterance, ...]
+    shared: bool = False
+
+
+@dataclass
+class Split:
+    """Utterances by use and corpus, and the ones set aside with reasons."""
+
+    sets: dict[str, dict[str, list[Utterance]]] = field(default_factory=lambda: {use: {} for use in USES[::-1]})
+    rejected: list[tuple[Utterance, str]] = field(default_factory=list)
+
+    def of(self, use: str) -> list[Utterance]:
+        """All of one use."""
+        return [u for found in self.sets[use].values() for u in found]
+
+
+def share(text: str) -> float:
+    """A number in [0, 1) that only depends on the text."""
+    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
+
+
+def with_splits(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """Official splits as they are. Without any: 80/10/10 by speaker, by sentence where speakers are unknown. Without an official dev
+    set, a tenth of the training speakers is one.
+    """
+    official = {u.split for u in utterances} - {""}
+
+    def use(u: Utterance) -> str:
+        place = share(u.speaker or u.transcript)
+        if not official:
+            return "test" if place < 0.1 else "dev" if place < 0.2 else "train"
+        if u.split in ("", "train") and "dev" not in official and "test" in official:
+            return "dev" if place < 0.1 else "train"
+        return u.split or "train"
+
+    return [replace(u, split=use(u)) for u in utterances]
+
+
+def assign(corpora: Iterable[Corpus], most_of_a_sentence: int = 0) -> Split:
+    """Every utterance to one use; a clip listed twice, a training speaker or sentence of the dev or test set is set aside.
+
+    `most_of_a_sentence`: how often one may be trained on, 0 for any number.
+    """
+    corpora, split = list(corpora), Split()
+    placed = {c.name: with_splits(c.utterances) for c in corpora}
+    heard: dict[str, str] = {}  # sentence -> the use that has it
+    count: Counter[str] = Counter()
+    for number, use in enumerate(USES):
+        for corpus in corpora:
+            speakers = {u.speaker: u.split for other in USES[:number] for u in placed[corpus.name] if u.split == other and u.speaker}
+            clips = {(u.path, u.start, u.channel): u.split for other in USES[:number] for u in placed[corpus.name] if u.split == other}
+            seen: set[tuple[str, float, int]] = set()
+            kept = split.sets[use].setdefault(corpus.name, [])
+            for u in placed[corpus.name]:
+                if u.split != use:
+                    continue
+                clip = (u.path, u.start, u.channel)
+                reason = ""
+                if clip in seen:
+                    reason = "listed twice"
+                elif clip in clips:
+                    reason = f"also in {clips[clip]}"
+                elif u.speaker in speakers:
+                    reason = f"speaker is in {speakers[u.speaker]}"
+                elif not corpus.shared and heard.get(u.transcript, use) != use:
+                    reason = f"sentence is in {heard[u.transcript]}"
+                elif use == "train" and not corpus.shared and 0 < most_of_a_sentence <= count[u.transcript]:
+                    reason = f"sentence more than {most_of_a_sentence} times"
+                seen.add(clip)
+                if reason:
+                    split.rejected.append((u, reason))
+                    continue
+                if u.transcript and not corpus.shared:
+                    heard.setdefault(u.transcript, use)
+                count[u.transcript] += bool(u.transcript)
+                kept.append(u)
+    split.sets = {use: {name: found for name, found in by.items() if found} for use, by in split.sets.items()}
+    return split
