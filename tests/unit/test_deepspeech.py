@@ -1,11 +1,9 @@
-"""The acoustic model: its recurrence and gradient, names of weights, batches, reading of tables."""
+"""The acoustic model: its recurrence and gradient, names of weights."""
 
 import numpy as np
-import pytest
 
 from trainer.export.contract import shapes
 from trainer.models import deepspeech
-from trainer.readers import ReaderError, common_voice, table
 
 
 def test_gradient_is_that_of_the_plain_loop(rng):
@@ -44,18 +42,6 @@ def test_weights_have_the_names_and_shapes_of_the_checkpoints():
     assert all(np.array_equal(changed[name], value) for name, value in deepspeech.weights_of(model).items())
 
 
-def test_tables(tmp_path):
-    (tmp_path / "a.csv").write_text("\ufeffwav_filename,wav_filesize,transcript,speaker\r\nx/1.wav,5,Hello,s1\r\n")
-    assert [(u.path, u.transcript, u.speaker) for u in table.read(tmp_path / "a.csv")] == [(str(tmp_path / "x/1.wav"), "Hello", "s1")]
-    (tmp_path / "b.csv").write_text("path,sentence\n")
-    with pytest.raises(ReaderError, match="no column transcript and wav_filename; there are: path, sentence"):
-        list(table.read(tmp_path / "b.csv"))
-
-
-def test_common_voice(tmp_path):
-    (tmp_path / "clips").mkdir()
-    (tmp_path / "train.tsv").write_text("client_id\tpath\tsentence\tup_votes\nc1\ta.mp3\t\"Oui, dit-il.\t2\nc2\tb\tEn 1984\t2\n")
-    found = [(u.path, u.transcript, u.speaker, u.split) for u in common_voice.read(tmp_path, "train")]
-    assert found == [(str(tmp_path / "clips/a.mp3"), "oui dit il", "c1", "train"), (str(tmp_path / "clips/b.mp3"), "", "c2", "train")]
-    with pytest.raises(ReaderError, match="not a language's folder"):
-        list(common_voice.read(tmp_path, "dev"))
+def test_layer_norm_has_the_names_of_the_checkpoints():
+    model = deepspeech.build(deepspeech.Spec(n_hidden=12, classes=5, layer_norm=True))
+    assert {name: value.shape for name, value in deepspeech.weights_of(model).items()} == shapes(12, 5, layer_norm=True)

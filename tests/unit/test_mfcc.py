@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainer.mfcc import frame_count, in_context, mfcc, padded
+from trainer.mfcc import frame_count, mfcc, padded
 
 
 def test_equal_to_tensorflow(say):
@@ -22,11 +22,3 @@ def test_the_last_window_is_filled_up():
     for samples in (1, 512, 513, 832, 833):
         assert (len(padded(np.ones(samples, np.float32))) - 512) % 320 == 0
         assert 0 <= len(padded(np.ones(samples, np.float32))) - samples < max(320, 512)
-
-
-def test_context_is_time_major_with_zeros_outside():
-    frames = np.arange(3 * 26, dtype=np.float32).reshape(3, 26) + 1
-    wide = in_context(frames).reshape(3, 19, 26)
-    assert (wide[1, 9] == frames[1]).all()
-    assert (wide[1, 10] == frames[2]).all()
-    assert (wide[0, :9] == 0).all()

@@ -104,6 +104,9 @@ class Nothing:
     def restore(self, state):
         pass
 
+    def goes_on(self, model):
+        return True
+
     def after_round(self, model, step, loss):
         return {}
 

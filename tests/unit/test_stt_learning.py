@@ -1,14 +1,17 @@
 """Batches of like lengths, voices changed, the CTC loss by enumeration, intervals of error rates."""
 
 import itertools
+import logging
 
 import numpy as np
 import pytest
 
 from trainer.clips import build
 from trainer.metrics import bootstrap, edit_distance
-from trainer.stt.learning import FRAMES_MULTIPLE, Batches, Clips, batch_of, ctc, other_voice
-from trainer.stt.preparation import Mels, frames_needed
+from trainer.readers import Utterance
+from trainer.settings_stt import SpeechSettings
+from trainer.stt.learning import FRAMES_MULTIPLE, Batches, Clips, Learning, Rate, Unusable, batch_of, ctc, other_voice
+from trainer.stt.preparation import Joined, Mels, frames_needed
 from trainer.text import collapse
 
 
@@ -21,7 +24,7 @@ def ramps(plan, chunk):
 @pytest.fixture
 def clips(tmp_path, workers):
     build(tmp_path, ramps, None, 1, "ramps", workers)
-    return Clips(Mels(tmp_path), [np.arange(1 + i % 5, dtype=np.int32) for i in range(23)])
+    return Clips(Mels(tmp_path), [np.arange(1 + i % 5, dtype=np.int32) for i in range(23)], [Utterance(f"{i}.wav", "") for i in range(23)])
 
 
 def test_an_epoch_holds_each_clip_once_and_the_longest_come_first(clips):
@@ -40,7 +43,7 @@ def test_batches_are_padded_and_told(clips):
     x, y, weights = batch_of(clips, np.array([0, 5]), clips.longest)
     assert x.shape == (2, FRAMES_MULTIPLE, 26)
     assert y[:, 0].tolist() == [10, 45]
-    assert y[1, :3].tolist() == [45, 1, 0]
+    assert y[1, :4].tolist() == [45, 1, 5, 0]
     assert (x[0, 10:] == 0).all()
     assert (x[0, :10] != 0).any()
     assert weights.tolist() == [1, 1]
@@ -62,7 +65,7 @@ def test_ctc_is_the_sum_over_all_paths(rng):
     chances = np.exp(logits[0]) / np.exp(logits[0]).sum(-1, keepdims=True)
     total = sum(np.prod([chances[t, c] for t, c in enumerate(path)]) for path in itertools.product(range(3), repeat=4)
                 if collapse(path, 2) == [0, 0])
-    assert float(ctc(np.array([[4, 2, 0, 0, 0]]), logits)[0]) == pytest.approx(-np.log(total), rel=1e-4)
+    assert float(ctc(np.array([[4, 2, 9, 0, 0]]), logits)[0]) == pytest.approx(-np.log(total), rel=1e-4)
 
 
 def test_error_rates():
@@ -70,3 +73,52 @@ def test_error_rates():
     assert edit_distance("", "abc") == 3
     low, high = bootstrap(np.array([[1, 4], [0, 4], [2, 4], [1, 4]], float))
     assert 0 <= low < 0.25 < high <= 1
+
+
+def test_several_sets_are_one(clips):
+    both = Joined([clips.frames, clips.frames])
+    assert len(both) == 46
+    assert np.array_equal(both.raw(25), clips.frames.raw(2))
+
+
+def test_a_clip_whose_loss_is_not_finite_is_named_and_left_out(clips, caplog, monkeypatch):
+    import tensorflow as tf
+
+    monkeypatch.setattr(logging.getLogger("trainer"), "propagate", True)
+    unusable = Unusable(clips)
+    logits = np.zeros((3, 6, 6), np.float32)
+    logits[1] = np.nan
+    targets = np.array([[6, 1, 4, 2], [6, 1, 7, 2], [6, 1, 9, 2]])
+    with caplog.at_level("WARNING"), tf.GradientTape() as tape:
+        x = tf.constant(logits)
+        tape.watch(x)
+        loss = unusable.loss(targets, x)
+    assert np.isfinite(loss).all()
+    assert loss[1] == 0 < loss[0] == loss[2]
+    gradient = tape.gradient(loss, x).numpy()
+    assert np.isfinite(gradient).all()
+    assert not gradient[1].any()
+    assert "7.wav: its loss is not finite" in caplog.text
+
+
+def test_early_stop_and_plateau(clips, tmp_path):
+    class Model:
+        def __init__(self):
+            self.weights = [Weight()]
+
+    class Weight:
+        value = 1.0
+
+        def assign(self, value):
+            self.value = value
+
+    s = SpeechSettings(early_stop=True, es_epochs=3, reduce_lr_on_plateau=True, plateau_epochs=2)
+    learning = Learning(s, clips, None, None, Rate(0.1), 1.0, tmp_path)
+    learning.best = [type("B", (), {"weights": [0.5], "score": 0.1})]
+    model, seen = Model(), []
+    for waited in (0, 1, 2, 3):
+        learning.waited = waited
+        seen.append(learning.goes_on(model))
+    assert seen == [True, True, True, False]
+    assert model.weights[0].value == 0.5
+    assert float(learning.rate(0)) == pytest.approx(0.01)

@@ -4,7 +4,19 @@ import unicodedata
 
 import pytest
 
-from trainer.text import Alphabet, TextError, alphabet_of, cleaned, collapse, normal, read_alphabet
+from trainer.text import (
+    Alphabet,
+    ByteAlphabet,
+    Rules,
+    TextError,
+    alphabet_of,
+    collapse,
+    folded,
+    normal,
+    read_alphabet,
+    read_rules,
+    spoken_numbers,
+)
 
 
 def test_file_keeps_hash_space_and_accents(tmp_path):
@@ -49,4 +61,29 @@ def test_collapse():
     (unicodedata.normalize("NFD", "\u00c9t\u00e9"), "\u00e9t\u00e9"), ("a [b]", None),
 ])
 def test_written_sentences_become_labels(written, label):
-    assert cleaned(written) == label
+    assert Rules().labels(written) == label
+
+
+def test_rules_come_from_a_table(tmp_path):
+    (tmp_path / "rules.toml").write_text('refuse = "7"\n[replace]\n"n\u00b0" = " num\u00e9ro "\n"\u00b0" = " degr\u00e9s "\n'
+                                         '[[examples]]\ngiven = "x"\nlabels = "x"\n[[examples]]\ngiven = "7"\n')
+    rules, examples = read_rules(tmp_path / "rules.toml")
+    assert rules.labels("Le N\u00b0 A, 3\u00b0") == "le num\u00e9ro a 3 degr\u00e9s"
+    assert [e.labels for e in examples] == ["x", None]
+    (tmp_path / "rules.toml").write_text('refused = "7"\n')
+    with pytest.raises(TextError, match=r"rules\.toml: .*refused"):
+        read_rules(tmp_path / "rules.toml")
+
+
+def test_numbers_are_spoken_and_letters_folded():
+    assert spoken_numbers("12 000 \u20ac, 3,5 fois", "fr").split() == ["douze", "mille", "€,", "trois", "virgule", "cinq", "fois"]
+    assert folded("\u0153uvre \u00e9t\u00e9 \u00df") == "oeuvre ete ss"
+    assert Rules(fold=True).labels("\u00c7a va") == "ca va"
+
+
+def test_bytes_as_labels():
+    alphabet = ByteAlphabet()
+    assert alphabet.encode("\u00e9") == [0xC2, 0xA8]
+    assert alphabet.decode([0xC2, 0xA8]) == "\u00e9"
+    assert (alphabet.blank, alphabet.missing("\u4e2d")) == (255, [])
+    assert alphabet.serialize()[:7] == b"\xff\x00\x00\x00\x01\x00\x01"

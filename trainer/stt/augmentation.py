@@ -213,7 +213,7 @@ def _codec(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio
     buffer = io.BytesIO()
     # libsndfile counts Opus' bit rate from 256 (level 0) to 6 kbit/s (level 1)
     level = float(np.clip((256_000 - v["bitrate"]) / 250_000, 0, 1))
-    soundfile.write(buffer, samples, SAMPLE_RATE_HZ, format="OGG", subtype="OPUS", compression_level=level, bitrate_mode="CONSTANT")
+    soundfile.write(buffer, samples, SAMPLE_RATE_HZ, format="OGG", subtype="OPUS", compression_level=level)
     buffer.seek(0)
     heard = soundfile.read(buffer, dtype="float32")[0]
     return np.resize(np.pad(heard, (0, max(0, len(samples) - len(heard)))), len(samples))

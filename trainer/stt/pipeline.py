@@ -109,7 +109,7 @@ def import_set(
         preparation.finish_lists(out)
 
     params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
-    return steps.run(f"import_{use}_{name}", make, params, version=3)
+    return steps.run(f"import_{use}_{name}", make, params, version=4)
 
 
 def build_language_model(steps: Steps, s: SpeechSettings, material: Material) -> Path | None:

@@ -104,7 +104,7 @@ def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float) -> n
     seconds = len(samples) / SAMPLE_RATE_HZ
     if seconds > max_seconds:
         raise ValueError(f"longer than {max_seconds:g} s: {seconds:.1f} s")
-    frames = log_mels(padded(samples))
+    frames = log_mels(padded(audio.to_float(audio.to_int16(samples))))  # as clients hear it: in silence the rounding is all there is
     needed = frames_needed(alphabet.encode(utterance.transcript))
     if len(frames) < needed:
         raise ValueError(f"too short for its transcript: {len(frames)} frames, {needed} needed")

@@ -1,0 +1,68 @@
+"""Augmentation specs: the syntax of DeepSpeech, every kind, what is refused."""
+
+import numpy as np
+import pytest
+
+from trainer import audio, mfcc
+from trainer.readers import Utterance
+from trainer.settings_stt import SpeechSettings
+from trainer.stt.augmentation import KINDS, AugmentError, Range, parse
+
+
+@pytest.fixture
+def clip(tmp_path, rng):
+    samples = (0.2 * np.sin(np.arange(24000) * 0.05) * np.linspace(0, 1, 24000) + rng.normal(0, 0.01, 24000)).astype(np.float32)
+    audio.write_wav(tmp_path / "a.wav", samples)
+    (tmp_path / "noise.csv").write_text("wav_filename,transcript\na.wav,\n")
+    return Utterance(str(tmp_path / "a.wav"), "")
+
+
+def test_syntax():
+    entry = parse("pitch[p=0.1,pitch=1:1.2~0.1] time_mask[domain=features,n=2]").entries
+    assert (entry[0].probability, entry[0].values["pitch"], entry[0].domain) == (0.1, Range(1, 1.2, 0.1), "spectrogram")
+    assert entry[1].domain == "features"
+    assert parse("warp[nt=2]").entries[0].values["num_t"] == Range(2, 2)
+    drawn = [Range(1, 2, 0.5).draw(0.5, np.random.default_rng(i)) for i in range(50)]
+    assert 1 <= min(drawn) < 1.5 < max(drawn) <= 2
+
+
+@pytest.mark.parametrize(("text", "told"), [
+    ("pich", "'pich' is not one of overlay, codec"), ("pitch[pich=1]", "pitch has no parameter 'pich'; there are p, pitch"),
+    ("overlay[snr=3]", "overlay needs source="), ("codec[bitrate=low]", "'low' is no number"),
+    ("reverb[domain=features]", "reverb works on sample, not on 'features'"),
+    ("add[domain=sample]", "add works on features, signal, spectrogram, not on 'sample'"),
+])
+def test_refused(text, told):
+    with pytest.raises(AugmentError, match=told.replace("[", r"\[")):
+        parse(text)
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_every_kind_changes_a_clip_repeatably(name, clip, tmp_path):
+    plain = mfcc.log_mels(mfcc.padded(audio.read(tmp_path / "a.wav")))
+    for domain in KINDS[name].domains:
+        extra = f",domain={domain}" if len(KINDS[name].domains) > 1 else ""
+        source = f"source={tmp_path / 'noise.csv'}" if name == "overlay" else "warp_f=0.3" if name == "warp" else "p=1"
+        found = parse(f"{name}[{source}{extra}]")
+        made = []
+        for _ in range(2):
+            rng = np.random.default_rng(3)
+            mels = found.log_mels([clip], [5], 0.5, rng)
+            x = mfcc.cepstra(mels[0])[None]
+            found.features(x, [x.shape[1]], 0.5, rng)
+            made.append(x)
+        assert np.array_equal(made[0], made[1])
+        assert np.isfinite(made[0]).all()
+        assert made[0].shape[1] != len(plain) or not np.allclose(made[0][0], mfcc.cepstra(plain), atol=1e-3), domain
+
+
+def test_tempo_keeps_the_frames_that_the_text_needs(clip):
+    assert len(parse("tempo[factor=50]").log_mels([clip], [30], 0.0, np.random.default_rng(0))[0]) >= 30
+
+
+def test_flags_of_0_7_are_mapped():
+    s = SpeechSettings(data_aug_features_additive=0.2, augmentation_freq_and_time_masking=True, augmentation_pitch_and_tempo_scaling=True,
+                       augmentation_spec_dropout_keeprate=0.9, augment="volume")
+    assert s.augmentations() == ("dropout[rate=0.1] frequency_mask[n=3,size=2.5~2.5] time_mask[n=3,size=20~20] pitch[pitch=1.075~0.125] "
+                                 "tempo[factor=1.1~0.1] add[stddev=0.2] volume")
+    assert len(parse(s.augmentations()).entries) == 7

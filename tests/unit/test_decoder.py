@@ -1,0 +1,52 @@
+"""Beam search against the sum over all paths; tuning that goes on as it would have. With a scorer: tests/images, against the clients."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from trainer.stt import tuning
+from trainer.stt.decoder import Search, decode
+from trainer.text import collapse
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_most_probable_text_is_found(seed):
+    logits = np.random.default_rng(seed).normal(0, 2, (5, 4))
+    chances = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    total = {}
+    for path in itertools.product(range(4), repeat=5):
+        text = tuple(collapse(path, 3))
+        total[text] = total.get(text, 0) + np.prod([chances[t, c] for t, c in enumerate(path)])
+    text, score = decode(np.log(chances), Search(500))
+    assert tuple(text) == max(total, key=total.get)
+    assert score == pytest.approx(np.log(max(total.values())), rel=1e-4)
+
+
+def test_blank_beginnings_are_skipped_and_narrow_beams_work():
+    sure = np.log(np.full((6, 3), 1e-6))
+    sure[:3, 2] = np.log(1 - 2e-6)
+    sure[3:, [0, 1, 0]] = 0
+    for t, c in ((3, 0), (4, 1), (5, 2)):
+        sure[t] = np.log(1e-6)
+        sure[t, c] = np.log(1 - 2e-6)
+    assert decode(sure, Search(1))[0] == [0, 1]
+    assert decode(sure[:3], Search(500))[0] == []
+
+
+def test_cut_offs_keep_the_best_labels():
+    logits = np.log(np.array([[0.5, 0.3, 0.2]] * 3))
+    assert decode(logits, Search(10, cutoff_top_n=1))[0] == [0]
+    assert decode(logits, Search(10, cutoff_prob=0.4))[0] == [0]
+
+
+def test_every_trial_follows_from_those_before():
+    plan = tuning.Plan(5, 5, 20, 0.9, 1.2, Search(), 1)
+    done = []
+    for _ in range(14):
+        alpha, beta = tuning.suggest(plan, done)
+        done.append({"alpha": alpha, "beta": beta, "wer": (alpha - 2) ** 2 + (beta - 1) ** 2, "cer": 0.0})
+    assert (done[0]["alpha"], done[0]["beta"]) == (0.9, 1.2)
+    assert tuning.suggest(plan, done[:12]) == (done[12]["alpha"], done[12]["beta"])
+    assert min(d["wer"] for d in done) < done[0]["wer"] + 1e-9
+    assert all(0 <= d["alpha"] <= 5 and 0 <= d["beta"] <= 5 for d in done)
