@@ -131,7 +131,7 @@ class SpeechSettings(Settings):
     lm_evaluate_range: str = Field("5,5,40", pattern=r"^([0-9.]+,[0-9.]+,[0-9]+)?$", description="alpha_max,beta_max,trials: what is tried on dev clips for "
                                    "LM_ALPHA and LM_BETA; empty: nothing.")
     cutoff_prob: float = Field(1.0, gt=0, le=1, description="Of the decoder: labels up to this sum of probabilities; clients take 1.")
-    cutoff_top_n: int = Field(40, ge=1, description="Of the decoder: most probable labels in a step; clients take 40.")
+    cutoff_top_n: int = Field(40, ge=1, description="Of the decoder: most probable labels in a step, with CUTOFF_PROB below 1.")
     report_count: int = Field(5, ge=0, description="Best, median and worst clips that are shown.")
 
     # what is exported

@@ -2,15 +2,23 @@
 
 import json
 import os
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from trainer.settings import SpeechSettings, load
+from trainer import languages
+from trainer.settings import load
+from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps
 from trainer.stt import client, pipeline
+from trainer.stt.checkpoints import CheckpointError
 
 SENTENCES = ("yes", "no", "go home", "stop it", "one two", "erase")
 
@@ -52,13 +60,20 @@ def result(home):
 def test_gives_all_files_and_sets_bad_clips_aside(result):
     names = {p.name for p in result.folder.iterdir()}
     assert {"output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "alphabet.txt", "experiment.json"} <= names
-    told = (result.folder / "rejected_train.csv").read_text()
-    for reason in ("long.wav,longer than 15 s: 20.0 s", 'short.wav,"too short for its transcript', "half.mp3,cannot be decoded",
-                   "none.wav,no such file", "0_0.flac,empty transcript"):
+    told = (result.folder / "rejected.csv").read_text()
+    for reason in ("long.wav,train,longer than 15 s: 20.0 s", 'short.wav,train,"too short for its transcript', "half.mp3,train,cannot be decoded",
+                   "none.wav,dev,no such file", "0_0.flac,dev,empty transcript"):
         assert reason in told
-    assert told.count("\n") == 6
-    assert set(result.figures) == {"dev"}
-    assert set(result.figures["dev"]) == set(client.LIBRARIES)
+    assert told.count("\n") == 1 + 2 * 5
+    assert set(result.figures) == {"dev all"}
+    assert set(result.figures["dev all"]) == {"without scorer", *client.LIBRARIES}
+    card = next(result.folder.glob("*.md")).read_text()
+    assert card.startswith("---\nauthor: ")
+    for part in ('language: "en"', "| dev all | deepspeech |", "N_HIDDEN: 64", "output_graph.pbmm: "):
+        assert part in card
+    page = (result.folder / "report.html").read_text()
+    assert "word error rate" in page
+    assert "longer than 15 s" in page
 
 
 def test_second_run_does_nothing_and_another_beam_only_exports(result, home):
@@ -66,7 +81,7 @@ def test_second_run_does_nothing_and_another_beam_only_exports(result, home):
     assert not again.made
     assert set(steps.seconds.values()) == {0.0}
     _, steps = run(home, export_beam_width="100")
-    assert {name for name, seconds in steps.seconds.items() if seconds} == {"prove_speech_export", "export_speech", "test_speech"}
+    assert {name for name, seconds in steps.seconds.items() if seconds} == {"prove_speech_export", "export_speech", "test_speech", "card"}
 
 
 def test_libraries_and_keras_agree(result, home):
@@ -96,11 +111,7 @@ def test_what_the_libraries_refuse_is_one_line(home, result):
 
 def test_killed_training_ends_in_the_same_weights(home, result, tmp_path):
     """A run that is stopped in training and started again gives the files of an unbroken one, byte for byte."""
-    import signal
-    import subprocess
-    import sys
-
-    command = [sys.executable, "-m", "trainer", "stt", "train", "--train-files", str(home / "all.csv"), "--dev-files", str(home / "all.csv"),
+    command = [sys.executable, "-m", "trainer", "stt", "package", "--train-files", str(home / "all.csv"), "--dev-files", str(home / "all.csv"),
                "--n-hidden", "64", "--epochs", "2", "--workers", "2", "--export-language", "en", "--data-dir", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
     (tmp_path / "tools").mkdir()
@@ -156,18 +167,145 @@ def test_an_untouched_checkpoint_is_exported_bit_by_bit(home, checkpoint):
 
 def test_labels_move_with_their_symbols(rng):
     from trainer.export.contract import shapes
-    from trainer.stt.checkpoints import CheckpointError, transfer
+    from trainer.stt.checkpoints import Start, transfer
     from trainer.text import Alphabet
 
     old, new = Alphabet((" ", "a", "b")), Alphabet((" ", "b", "é"))
     given = {name: rng.normal(0, 1, shape) for name, shape in shapes(8, 4).items()}
     fresh = {name: np.zeros(shape) for name, shape in shapes(8, 4).items()}
-    weights, told = transfer(fresh, given, old, new, 0)
+    weights, told = transfer(fresh, Start(given, old, ""), new, 0)
     assert np.array_equal(weights["layer_6/weights"][:, [0, 1, 3]], given["layer_6/weights"][:, [0, 2, 3]])
     assert (weights["layer_6/weights"][:, 2] == 0).all()
     assert [k.fate for k in told if k.name == "layer_6/bias"] == ["3 labels kept, new: é, dropped: a"]
-    weights, _ = transfer(fresh, given, old, new, 2)
+    weights, _ = transfer(fresh, Start(given, old, ""), new, 2)
     assert (weights["layer_5/weights"] == 0).all()
     assert np.array_equal(weights["layer_3/weights"], given["layer_3/weights"])
-    with pytest.raises(CheckpointError, match="set N_HIDDEN=8"):
-        transfer({name: np.zeros(shape) for name, shape in shapes(9, 4).items()}, given, old, new, 0)
+
+
+def test_faults_of_starting_weights_are_told_before_anything_is_read(home, checkpoint):
+    folder, _ = checkpoint
+    with pytest.raises(CheckpointError, match="has n_hidden 48, not 64: set N_HIDDEN=48"):
+        run(home, load_checkpoint_dir=str(folder))
+    with pytest.raises(ValueError, match="EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights"):
+        run(home, epochs="0")
+    (folder / "best_dev-7.index").write_bytes(b"x")
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        run(home, load_checkpoint_dir=str(folder), n_hidden="48")
+    (folder / "alphabet.txt").unlink()
+    (folder / "best_dev_checkpoint").unlink()
+    with pytest.raises(CheckpointError, match="neither best_dev_checkpoint nor checkpoint"):
+        run(home, load_checkpoint_dir=str(folder), n_hidden="48")
+
+
+def test_a_package_can_be_started_from(home, result):
+    again, _ = run(home, load_checkpoint_dir=str(result.folder / "checkpoint"), epochs="0")
+    assert (again.folder / "output_graph.pbmm").read_bytes() == (result.folder / "output_graph.pbmm").read_bytes()
+
+
+def test_other_forms_of_network_labels_and_training(home):
+    """Layer norm, bytes, mixed precision, augmentations, early stop, plateau, averaged weights: through all libraries."""
+    more, _ = run(home, layer_norm="1", bytes_output_mode="1", automatic_mixed_precision="1", augment="pitch[p=0.5] volume[p=0.5,dbfs=-10]",
+                  early_stop="1", reduce_lr_on_plateau="1", learning_rate_schedule="constant", average_best="2", n_hidden="32", n_steps="8",
+                  export_file_name="small", export_zip="1", limit_train="8", limit_dev="6", cutoff_prob="0.99")
+    names = {p.name for p in more.folder.iterdir()}
+    assert {"small.pbmm", "small.tflite", "author_model-en_0.0.1.zip"} <= names
+    assert all(rates["clips"] == 6 for rates in more.figures["dev all"].values())
+
+
+@pytest.fixture(scope="module")
+def poisoned(tmp_path_factory, home):
+    """A Common Voice archive with everything that goes wrong in them."""
+    place = tmp_path_factory.mktemp("cv")
+    folder = place / "cv-corpus-9-2022-04-27" / "fr"
+    (folder / "clips").mkdir(parents=True)
+    good = {f"good{i}.flac": home / f"{i % 6}_{i // 6}.flac" for i in range(24)} | {f"p{i}.flac": home / f"{i % 6}_5.flac" for i in range(1, 7)}
+    for name, source in good.items():
+        (folder / "clips" / name).write_bytes(source.read_bytes())
+    soundfile.write(folder / "clips" / "empty.wav", np.zeros(0), 16000)
+    soundfile.write(folder / "clips" / "long.wav", np.zeros(16000 * 600, np.int16), 16000)
+    (folder / "clips" / "half.mp3").write_bytes(b"\xff\xfb\x90" + b"\x00" * 50)
+    head = "client_id\tpath\tsentence\tup_votes\r\n"
+    sentences = ["Été, oui.", "C\u2019est bon !", "Non\u2026", "E\u0301te\u0301 chaud"]
+    rows = [f"s{i % 7}\tgood{i}.flac\t{sentences[i % 4]} {'abcdefghijklmnop'[i]}\t2" for i in range(16)]
+    rows += ["s1\tempty.wav\tOui\t2", "s1\tlong.wav\tBien\t2", "s1\thalf.mp3\tMais\t2", "s2\tnone.mp3\tDonc\t2", "s2\tp1.flac\tEn 1984\t2",
+             "s2\tp2.flac\tНет\t2", f"s3\tp3.flac\t{'beaucoup trop de texte ' * 40}\t2", rows[0], "t1\tp4.flac\tVoilà\t2", "s4\tp5.flac\t\t2",
+             "s4\tp6.flac\tLe dernier\t2"]
+    (folder / "train.tsv").write_text("\ufeff" + head + "\r\n".join(rows) + "\r\n", encoding="utf-8", newline="")
+    (folder / "dev.tsv").write_text(head + "".join(f"d{i}\tgood{16 + i}.flac\tUn jour {'xyzw'[i]}\t2\r\n" for i in range(4)), newline="")
+    (folder / "test.tsv").write_text(head + "".join(f"t{i}\tgood{20 + i}.flac\tLe dernier{' mot' * i}\t2\r\n" for i in range(4)), newline="")
+    (folder / "validated.tsv").write_text(head)
+    data = tmp_path_factory.mktemp("language")
+    (data / "sources").mkdir()
+    with tarfile.open(data / "sources" / "cv-corpus-9-2022-04-27-fr.tar.gz", "w:gz") as archive:
+        archive.add(place / "cv-corpus-9-2022-04-27", "cv-corpus-9-2022-04-27")
+    (data / "tools").mkdir()
+    (data / "tools" / "clients").symlink_to(home / "data" / "tools" / "clients")
+    return data
+
+
+LANGUAGE = ("--model-language", "fr", "--n-hidden", "32", "--epochs", "1", "--workers", "2")
+
+
+def language_line(data, *more, **environment):
+    command = [sys.executable, "-m", "trainer", "stt", "package", *LANGUAGE, "--data-dir", str(data), *more]
+    code = {"PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
+    return subprocess.run(command, env={**os.environ, **code, **environment}, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def without_text(poisoned):
+    """A language folder of the user's own, without texts: KenLM's programs are in the image only."""
+    folder = poisoned / "lang" / "fr"
+    if not folder.exists():
+        shutil.copytree(languages.HOME / "fr", folder)
+        (folder / "prepare_lm.sh").write_text("#!/bin/sh\n")
+    return poisoned
+
+
+def test_a_poisoned_archive_trains_and_every_reject_is_counted(without_text, result):
+    done = language_line(without_text)
+    assert done.returncode == 0, done.stderr
+    folder = next((without_text / "output").iterdir())
+    told = {row.split(",")[0].rsplit("/", 1)[-1] + ":" + row.split(",", 2)[2] for row in (folder / "rejected.csv").read_text().splitlines()[1:]}
+    for clip, reason in (
+        ("empty.wav", "holds no audio"), ("long.wav", "longer than 15 s"), ("half.mp3", "cannot be decoded"), ("none.mp3", "no such file"),
+        ("p1.flac", "refused by the rules"), ("p2.flac", "characters outside the alphabet"), ("good0.flac", "listed twice"),
+        ("p3.flac", "too short for its transcript"), ("p4.flac", "speaker is in test"), ("p5.flac", "empty transcript"), ("p6.flac", "sentence is in test"),
+    ):
+        assert any(line.startswith(f"{clip}:") and reason in line for line in told), (clip, reason, told)
+    assert len(told) == 11
+    assert "train common_voice: 16 of 21 clips" in done.stderr
+    assert "lingua_libre: not there: download https" in done.stderr
+    assert "1 set aside: speaker is in test, such as p4.flac 'voilà'" in done.stderr
+    again = language_line(without_text)
+    assert "Nothing to do" in again.stderr
+
+
+@pytest.mark.parametrize(("more", "told"), [
+    (("--model-language", "xx"), "no language 'xx'"),
+    (("--feature-cache", "/x"), "FEATURE_CACHE from flag would have no effect: the data lie in /data/work"),
+    (("--dropout_rate4", "0.1"), "DROPOUT_RATE4 from flag would have no effect"),
+    (("--n-hidden", "4"), "N_HIDDEN from flag"), (("--augment", "pich"), "'pich' is not one of"),
+])
+def test_what_makes_no_sense_is_one_line(without_text, more, told):
+    done = language_line(without_text, *more)
+    assert done.returncode == 1
+    assert done.stderr.count("ERROR") == 1
+    assert told in done.stderr.splitlines()[-1]
+
+
+def test_wrong_checksums_and_damaged_or_missing_archives(without_text, tmp_path):
+    archive = next((without_text / "sources").iterdir())
+    done = language_line(without_text, CV_RELEASE_SHA256="0" * 64)
+    assert f"{archive}: sha256 is" in done.stderr
+    (tmp_path / "sources").mkdir()
+    done = language_line(tmp_path)
+    assert "no corpus of 'fr' is in" in done.stderr.splitlines()[-1]
+    assert "put cv-corpus-*-fr.tar.gz or" in done.stderr.splitlines()[-1]
+    (tmp_path / "sources" / "fr.tar.gz").write_bytes(archive.read_bytes()[:5000])
+    done = language_line(tmp_path)
+    assert "fr.tar.gz: damaged" in done.stderr.splitlines()[-1]
+    with tarfile.open(tmp_path / "sources" / "fr.tar.gz", "w:gz") as evil:
+        evil.addfile(tarfile.TarInfo("../outside"))
+    done = language_line(tmp_path)
+    assert "would be written outside" in done.stderr.splitlines()[-1]

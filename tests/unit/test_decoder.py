@@ -36,7 +36,8 @@ def test_blank_beginnings_are_skipped_and_narrow_beams_work():
 
 def test_cut_offs_keep_the_best_labels():
     logits = np.log(np.array([[0.5, 0.3, 0.2]] * 3))
-    assert decode(logits, Search(10, cutoff_top_n=1))[0] == [0]
+    assert decode(logits, Search(10, cutoff_top_n=1, cutoff_prob=0.99))[0] == [0]
+    assert decode(logits, Search(10, cutoff_top_n=1)) == decode(logits, Search(10))
     assert decode(logits, Search(10, cutoff_prob=0.4))[0] == [0]
 
 

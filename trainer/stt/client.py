@@ -76,18 +76,21 @@ class Heard:
 class Client:
     """One loaded model. A context manager: the library frees it."""
 
-    def __init__(self, library: Path, model: Path, scorer: Path | None = None, beam_width: int | None = None) -> None:
+    def __init__(self, library: Path, model: Path, scorer: Path | None = None) -> None:
         """Raises ClientError."""
         self._prefix = "STT" if library.name == "libstt.so" else "DS"
         if self._prefix == "STT":
             ctypes.CDLL(str(library.with_name("libkenlm.so")), ctypes.RTLD_GLOBAL)
-        self._library = ctypes.CDLL(str(library))
+        try:
+            self._library = ctypes.CDLL(str(library))
+        except OSError as error:
+            raise ClientError(f"{library}: not a library that can be loaded ({error})") from error
+        if not hasattr(self._library, f"{self._prefix}_CreateModel"):
+            raise ClientError(f"{library}: neither libdeepspeech.so 0.9.3 nor libstt.so 1.4.0")
         self._model = ctypes.c_void_p()
         with quiet():  # it tells its versions
             code = self._call("CreateModel", str(model).encode(), ctypes.byref(self._model))
         self._check(code, model)
-        if beam_width:
-            self._check(self._call("SetModelBeamWidth", self._model, ctypes.c_uint(beam_width)), model)
         if scorer:
             self._check(self._call("EnableExternalScorer", self._model, str(scorer).encode()), scorer)
 
@@ -117,7 +120,7 @@ class Client:
         if not found:
             raise ClientError("the client could not run the model")
         best = found.contents.transcripts[0]
-        text = b"".join(best.tokens[i].text for i in range(best.num_tokens)).decode()
+        text = b"".join(best.tokens[i].text for i in range(best.num_tokens)).decode(errors="replace")
         heard = Heard(text, best.confidence)
         free = getattr(self._library, f"{self._prefix}_FreeMetadata")
         free.restype = None

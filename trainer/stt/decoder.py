@@ -225,13 +225,12 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
 
 
 def _cut(frame: np.ndarray, search: Search) -> np.ndarray:
-    """Only the most probable labels, up to `cutoff_top_n` of them and a sum of `cutoff_prob`."""
-    if search.cutoff_prob >= 1.0 and search.cutoff_top_n >= len(frame):
+    """With a `cutoff_prob` below 1, the most probable labels up to that sum and `cutoff_top_n`. At 1, as clients have it, all labels: their
+    `cutoff_top_n` has no effect then (compared with the decoder of 0.9.3)."""
+    if search.cutoff_prob >= 1.0:
         return frame
     order = np.argsort(-frame, kind="stable")
-    count = min(search.cutoff_top_n, len(frame))
-    if search.cutoff_prob < 1.0:
-        count = min(count, int(np.searchsorted(np.cumsum(np.exp(frame[order])), search.cutoff_prob)) + 1)
+    count = min(search.cutoff_top_n, int(np.searchsorted(np.cumsum(np.exp(frame[order])), search.cutoff_prob)) + 1)
     cut = np.full_like(frame, NOTHING)
     cut[order[:count]] = frame[order[:count]]
     return cut
