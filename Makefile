@@ -3,7 +3,14 @@ RUN = $(COMPOSE) run --rm
 IN_TEST = $(RUN) test sh -c 'setup_python_venv --dev >/dev/null && cd /opt/voicekiln && exec "$$@"' sh
 PYTHON = /data/.venv/bin/python
 
-.PHONY: help wakeword test test-images test-piper lint bench lock
+# CMU AN4: unpacked as it is published, or a folder with train.csv (and test.csv)
+AN4 ?= $(firstword $(wildcard data/sources/an4 ../shared/data/an4))
+AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
+	--train-files an4:/an4 --test-files an4:/an4)
+AN4_OPTIONS ?= --n-hidden 320 --epochs 180 --learning-rate 0.002 --dropout-rate 0.15 --weight-decay 0.1 --voices 1.3 --lm-text transcripts \
+	--lm-order 3 --lm-prune 0 --lm-memory 500M --export-language en --export-model-name an4
+
+.PHONY: help wakeword an4 test test-images test-piper lint bench lock
 
 help: ## This list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -11,6 +18,10 @@ help: ## This list
 wakeword: ## Train a wake word: make wakeword PHRASE="hey buster" [OPTIONS="--quick"]
 	@test -n "$(PHRASE)" || { echo 'give a phrase: make wakeword PHRASE="hey buster"' >&2; exit 2; }
 	$(RUN) wakeword train_wake_word $(OPTIONS) "$(PHRASE)"
+
+an4: ## Speech to text on CMU AN4, end to end in half an hour: make an4 [AN4=data/sources/an4]
+	@test -n "$(AN4)" || { echo 'unpack http://www.speech.cs.cmu.edu/databases/an4/ (an4_sphere.tar.gz) into data/sources/an4' >&2; exit 2; }
+	$(COMPOSE) run --rm --volume "$(abspath $(AN4)):/an4:ro" train trainer stt package $(AN4_FILES) $(AN4_OPTIONS)
 
 test: ## Unit tests, tiny end-to-end lines, and the models in the real client (in a container)
 	$(COMPOSE) build test

@@ -23,7 +23,7 @@ class SpeechSettings(Settings):
     aliases: ClassVar[dict[str, tuple[str, ...]]] = {
         "batch_size": ("train_batch_size", "dev_batch_size", "test_batch_size"), "dropout": ("dropout_rate",), "seed": ("random_seed",),
         "amp": ("automatic_mixed_precision",), "beam_width": ("export_beam_width",), "checkpoint_dir": ("load_checkpoint_dir",),
-        "scorer": ("scorer_path",), "utf8": ("bytes_output_mode",), "auto_input_dataset": ("train_files",), "test_output_file": (),
+        "scorer": ("scorer_path",), "utf8": ("bytes_output_mode",), "auto_input_dataset": ("train_files",),
         "metadata_author": ("export_author_id",), "metadata_model_name": ("export_model_name",), "metadata_license": ("export_license",),
         "metadata_model_version": ("export_model_version",), "metadata_contact_info": ("export_contact_info",),
         "metadata_language": ("export_language",), "metadata_description": ("export_description",),
@@ -51,7 +51,7 @@ class SpeechSettings(Settings):
 
     # what to train on
     model_language: str = Field("", pattern="^[A-Za-z_-]*$", description="A folder of lang/: corpora, rules, text. Of `train_language`; fr in the image.")
-    train_files: str = Field("", description="CSV, TSV, JSONL or SDB files, or Common Voice folders, to train on, separated by commas.")
+    train_files: str = Field("", description="CSV, TSV, JSONL or SDB files to train on, separated by commas; or corpora as reader:folder (common_voice:/data/fr).")
     dev_files: str = Field("", description="Those by which weights are chosen; without them a tenth of the speakers is held out.")
     test_files: str = Field("", description="Those to test on.")
     metrics_files: str = Field("", description="Measured besides the dev files, without any effect.")

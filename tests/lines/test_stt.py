@@ -270,11 +270,12 @@ def test_a_poisoned_archive_trains_and_every_reject_is_counted(without_text, res
     for clip, reason in (
         ("empty.wav", "holds no audio"), ("long.wav", "longer than 15 s"), ("half.mp3", "cannot be decoded"), ("none.mp3", "no such file"),
         ("p1.flac", "refused by the rules"), ("p2.flac", "characters outside the alphabet"), ("good0.flac", "listed twice"),
-        ("p3.flac", "too short for its transcript"), ("p4.flac", "speaker is in test"), ("p5.flac", "empty transcript"), ("p6.flac", "sentence is in test"),
+        ("p3.flac", "too short for its transcript"), ("p4.flac", "speaker is in test"), ("p5.flac", "empty transcript"),
+        ("p6.flac", "sentence is in test"),
     ):
         assert any(line.startswith(f"{clip}:") and reason in line for line in told), (clip, reason, told)
     assert len(told) == 11
-    assert "train common_voice: 16 of 21 clips" in done.stderr
+    assert "train common_voice: 16 of 22 clips" in done.stderr
     assert "lingua_libre: not there: download https" in done.stderr
     assert "1 set aside: speaker is in test, such as p4.flac 'voilà'" in done.stderr
     again = language_line(without_text)

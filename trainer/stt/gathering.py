@@ -24,6 +24,7 @@ from trainer.text import ENGLISH_LABELS, Alphabet, ByteAlphabet, Rules, TextErro
 
 log = logging.getLogger("trainer")
 USES = ("train", "dev", "test", "metrics")
+FILES = ("table", "sdb")  # readers of files that have no splits of their own
 
 
 @dataclass
@@ -148,18 +149,29 @@ def script_variables(loaded: Loaded, language: Language) -> dict[str, str]:
 
 
 def _of_files(s: SpeechSettings) -> list[Corpus]:
-    """All files, each a corpus of its own; the use is the setting that names it. Folders of Common Voice: the split of that name."""
+    """All files, each a corpus of its own; the use is the setting that names it. Of corpora with official splits, that split."""
     found: dict[str, list[Utterance]] = {}
     for use in USES:
         for name in (n.strip() for n in getattr(s, f"{use}_files").split(",") if n.strip()):
-            path = Path(name)
-            kind = "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table"
-            official = "dev" if use == "metrics" else use
-            given = [u for u in readers.read(kind, path) if not path.is_dir() or u.split == official]
-            found.setdefault(f"{use}:{path.stem}", []).extend(replace(u, split=use) for u in given)
+            kind, path = _kind(name)
+            given = list(readers.read(kind, path))
+            official = {u.split for u in given} & {"dev", "test"}
+            wanted = "dev" if use == "metrics" else use
+            if official and kind not in FILES:
+                given = [u for u in given if u.split == wanted]
+            found.setdefault(f"{use}:{kind if kind not in FILES else path.stem}", []).extend(replace(u, split=use) for u in given)
     if not any(name.startswith("train:") for name in found):
         raise ValueError("nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or MODEL_LANGUAGE")
     return [Corpus(name, tuple(utterances), shared=True) for name, utterances in found.items()]
+
+
+def _kind(name: str) -> tuple[str, Path]:
+    """(reader, place) of what was given: `reader:place`, or a file or folder by its form."""
+    reader, colon, place = name.partition(":")
+    if colon and reader in readers.names():
+        return reader, Path(place)
+    path = Path(name)
+    return "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table", path
 
 
 def _as_given(corpora: Sequence[Corpus]) -> Split:
