@@ -1,18 +1,25 @@
-"""The speech-to-text image on a real engine: its line at a tiny size, as another user, with a scorer."""
+"""The speech-to-text image on a real engine: its lines at a tiny size, as another user, with a scorer; killed ten times."""
 
 import json
 import math
 import os
+import random
+import shutil
 import struct
 import subprocess
+import tarfile
+import time
 import wave
 
 import pytest
 
 IMAGE = "voicekiln/train"
 TONES = {"low": 300, "high": 900, "low high": 500, "high low": 1300}
-TRAIN = ["trainer", "stt", "train", "--train-files", "/data/all.csv", "--dev-files", "/data/all.csv", "--n-hidden", "32", "--epochs", "2",
-         "--lm-text", "transcripts", "--lm-order", "2", "--lm-prune", "0", "--lm-memory", "100M"]
+SMALL = ["--n-hidden", "32", "--lm-order", "2", "--lm-prune", "0", "--lm-memory", "100M", "--lm-evaluate-range", "3,3,3"]
+TRAIN = ["trainer", "stt", "train", "--train-files", "/data/all.csv", "--dev-files", "/data/all.csv", "--lm-text", "transcripts", *SMALL,
+         "--epochs", "2"]
+MODEL = ("output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "kenlm.scorer", "alphabet.txt", "rejected.csv",
+         "voicekiln_voicekiln-fr_0.1.0.md", "checkpoint/best_dev-0.data-00000-of-00001")
 
 
 def docker(*arguments, check=True):
@@ -22,6 +29,24 @@ def docker(*arguments, check=True):
     return done
 
 
+def tone(path, hertz, seconds=1.0):
+    with wave.open(str(path), "wb") as out:
+        out.setparams((1, 2, 16000, 0, "NONE", ""))
+        out.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(t * hertz * 2 * math.pi / 16000))) for t in range(int(16000 * seconds))))
+
+
+def owned(folder):
+    """By uid 1234, as all containers here run."""
+    folder.chmod(0o755)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 1234, 1234)
+    return folder
+
+
+def mounted(data):
+    return ["--user", "1234:1234", "--read-only", "--tmpfs", "/tmp", "-v", f"{data}:/data"]
+
+
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     """/data of user 1234 with twenty clips that only look like speech."""
@@ -29,33 +54,98 @@ def data(tmp_path_factory):
     rows = ["wav_filename,wav_filesize,transcript,speaker"]
     for i in range(20):
         text, hertz = list(TONES.items())[i % 4]
-        with wave.open(str(folder / f"{i}.wav"), "wb") as out:
-            out.setparams((1, 2, 16000, 0, "NONE", ""))
-            out.writeframes(b"".join(struct.pack("<h", int(9000 * math.sin(t * hertz * 2 * math.pi / 16000))) for t in range(16000)))
+        tone(folder / f"{i}.wav", hertz)
         rows.append(f"{i}.wav,0,{text},s{i % 5}")
     (folder / "all.csv").write_text("\n".join([*rows, "none.wav,0,low,s1"]) + "\n")
-    folder.chmod(0o755)
-    for path in (folder, *folder.iterdir()):
-        os.chown(path, 1234, 1234)
-    return folder
+    return owned(folder)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """A Common Voice archive in the layout of its releases."""
+    place = tmp_path_factory.mktemp("cv")
+    folder = place / "cv-corpus-6.1-2020-12-11" / "fr"
+    (folder / "clips").mkdir(parents=True)
+    for split, first, count in (("train", 0, 16), ("dev", 16, 6), ("test", 22, 6), ("validated", 0, 0)):
+        rows = ["client_id\tpath\tsentence\tup_votes"]
+        for i in range(first, first + count):
+            tone(folder / "clips" / f"{i}.wav", 200 + 40 * i, 1.5)
+            rows.append(f"s{i}\t{i}.wav\tOui, le son {'abcdefghijklmnopqrstuvwxyzéè'[i]} est « là » !\t2")
+        (folder / f"{split}.tsv").write_text("\n".join(rows) + "\n")
+    path = place / "cv-corpus-6.1-2020-12-11-fr.tar.gz"
+    with tarfile.open(path, "w:gz") as out:
+        out.add(place / "cv-corpus-6.1-2020-12-11", "cv-corpus-6.1-2020-12-11")
+    return path
+
+
+def with_sources(folder, archive, clients=None):
+    (folder / "sources").mkdir(parents=True)
+    shutil.copyfile(archive, folder / "sources" / archive.name)
+    if clients:
+        shutil.copytree(clients, folder / "tools" / "clients")
+    return owned(folder)
 
 
 def test_gives_a_package_and_then_has_nothing_to_do(data):
-    mount = ["--user", "1234:1234", "--read-only", "--tmpfs", "/tmp", "-v", f"{data}:/data", IMAGE]
+    mount = [*mounted(data), IMAGE]
     told = docker(*mount, *TRAIN).stderr
-    assert "1 set aside: no such file" in told
+    assert "2 set aside: no such file" in told
     folder = next((data / "output").iterdir())
     names = {p.name for p in folder.iterdir()}
-    assert {"output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "kenlm.scorer", "alphabet.txt", "experiment.json"} <= names
-    figures = json.loads((folder / "experiment.json").read_text())["figures"]["dev"]
-    assert {"deepspeech", "deepspeech-tflite", "stt", "deepspeech with scorer", "stt with scorer"} <= set(figures)
+    assert {"output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "kenlm.scorer", "alphabet.txt", "experiment.json", "report.html"} <= names
+    figures = json.loads((folder / "experiment.json").read_text())["figures"]["dev all"]
+    assert set(figures) == {f"{decoder}{scorer}" for decoder in ("deepspeech", "deepspeech-tflite", "stt") for scorer in ("", " with scorer")} | {
+        "with scorer", "without scorer"}
     assert all(found["clips"] == 20 for found in figures.values())
     assert "Nothing to do" in docker(*mount, *TRAIN).stderr
     # another weight of the language model packs the scorer and tests again, and nothing else
     told = docker("-e", "LM_ALPHA=1.2", *mount, *TRAIN).stderr
-    assert "scorer: runs again, changed: alpha 0.931289039105002 -> 1.2" in told
-    assert "train_speech: " not in told
-    assert "language_model: " not in told
+    assert "LM_ALPHA given: not tuned" in told
+    assert "scorer: runs again, changed: alpha" in told
+    for step in ("train_speech: ", "language_model: ", "export_speech: ", "import_train_all: "):
+        assert step not in told
+    heard = docker(*mount, "trainer", "stt", "transcribe", "--model", f"/data/output/{folder.name}/output_graph.pbmm", "/data/0.wav").stdout
+    assert heard.startswith("/data/0.wav\t")
+
+
+def test_a_language_from_its_archive_and_ten_times_killed(archive, data, tmp_path):
+    """`train_language`, unbroken; and from nothing, killed at ten moments: the same files, byte for byte."""
+    clients = data / "tools" / "clients"
+    whole, broken = with_sources(tmp_path / "whole", archive, clients), with_sources(tmp_path / "broken", archive, clients)
+    values = {"MODEL_LANGUAGE": "fr", "N_HIDDEN": 32, "EPOCHS": 30, "TRAIN_BATCH_SIZE": 4, "LM_ORDER": 2, "LM_MEMORY": "100M",
+              "LM_EVALUATE_RANGE": "3,3,4", "EXPORT_BEAM_WIDTH": 50}
+    settings = [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
+    start = time.monotonic()
+    told = docker(*settings, *mounted(whole), IMAGE, "train_language").stderr
+    needed = time.monotonic() - start
+    assert "lingua_libre: not there: download https" in told
+    assert "train common_voice: 16 of 16 clips" in told
+    rng, killed = random.Random(5), 0
+    for moment in range(10):
+        name = f"voicekiln-killed-{os.getpid()}-{moment}"
+        with subprocess.Popen(["docker", "run", "--rm", "--name", name, *settings, *mounted(broken), IMAGE, "train_language"],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+            try:
+                run.wait(timeout=5 + rng.random() * needed * 0.4)
+            except subprocess.TimeoutExpired:
+                killed += 1
+                subprocess.run(["docker", "kill", "-s", "KILL", name], check=False, capture_output=True)
+    assert killed >= 4
+    docker(*settings, *mounted(broken), IMAGE, "train_language")
+    one, other = (next((place / "output").iterdir()) for place in (whole, broken))
+    for name in MODEL:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    assert "Nothing to do" in docker(*settings, *mounted(whole), IMAGE, "train_language").stderr
+
+
+def test_our_decoder_says_what_the_clients_say(data):
+    """With and without the scorer, on clips that a trained model hears: the same text from libdeepspeech."""
+    mount = [*mounted(data), IMAGE]
+    docker("-e", "EPOCHS=60", "-e", "EXPORT_MODEL_NAME=longer", "-e", "VOICES=0", *mount, *TRAIN[:-2])
+    folder = max((data / "output").glob("*-60"))
+    figures = json.loads((folder / "experiment.json").read_text())["figures"]["dev all"]
+    for name in ("deepspeech", "deepspeech with scorer"):
+        assert figures[name]["agreement"] >= 0.99, figures[name]
 
 
 def test_holds_no_compiler_and_faults_are_one_line(data):
@@ -63,3 +153,10 @@ def test_holds_no_compiler_and_faults_are_one_line(data):
     done = docker("-v", f"{data}:/data:ro", IMAGE, "trainer", "stt", "train", "--train-files", "/data/other.csv", check=False)
     assert done.returncode == 1
     assert done.stderr.count("ERROR") == 1
+
+
+def test_every_language_folder_is_in_the_image():
+    told = docker(IMAGE, "sh", "-c", "ls /opt/voicekiln/lang").stdout.split()
+    assert {"de", "en", "es", "fr", "it", "kab"} <= set(told)
+    for code in told:
+        assert "BAD" not in docker("--tmpfs", "/data", "-e", "VOICEKILN_UNMOUNTED=1", IMAGE, "trainer", "stt", "language", code).stdout
