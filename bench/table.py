@@ -1,7 +1,7 @@
 """`make bench`: our figures, the plain way measured in the same run, and what was recorded of the reference trainer.
 
 The plain way: library layers and transforms as they come, one process, one `train_on_batch` a step. The reference's
-figures were measured with microWakeWord (upstream, TensorFlow 2.20) on two such cores without a GPU.
+figures were measured with microWakeWord (upstream, TensorFlow 2.20) and DeepSpeech 0.9.3 on two such cores without a GPU.
 """
 
 from __future__ import annotations
@@ -104,6 +104,9 @@ def main() -> None:
         hours, megabytes = steps.scan(folders["features"])
         row("validation, hours of ambient audio a second", hours, None, 1 / 3.4, "h/s")
         rows.append(("  its memory, 1 h -> 10 h", f"+{megabytes:.0f} MB", "-", "12000-17000 MB", ""))
+        from bench import speech
+
+        speech.rows(row, home, pool, SECONDS)
     peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1000
     rows.append(("peak memory, this process and one worker", f"{peak:.0f} MB", "-", "1300 MB + validation", ""))
     print(f"\n{here.cpu}, {cores} cores, {here.memory_mb} MB")

@@ -99,7 +99,10 @@ def check() -> list[str]:
     lines = []
     here = machine()
     lines.append(f"CPU: {here.cpu} ({here.cores} cores)  Memory: {here.memory_mb} mb")
+    lines += _places()
     check_gpu(os.environ.get("KERAS_BACKEND", "tensorflow"))
+    gpus = _gpus()
+    lines.append(f"GPU: {', '.join(f'{name} (compute capability {capability})' for name, capability in gpus) or 'none that the driver shows'}")
     try:
         import numpy as np
 
@@ -116,6 +119,39 @@ def check() -> list[str]:
 
             found = [tf.config.experimental.get_device_details(d).get("device_name", d.name) for d in tf.config.list_physical_devices("GPU")]
             lines.append(f"TensorFlow {tf.__version__}: {'GPU ' + ', '.join(found) if found else 'CPU (no GPU found)'}")
+            if gpus and not found:
+                lines.append("WARNING: the driver shows a GPU that TensorFlow does not use: build the image with ACCELERATOR=cuda")
+    except (ImportError, OSError, AssertionError) as error:
+        raise MachineError(f"{type(error).__name__}: {error}; run setup_python_venv to build the environment again") from error
+    for program, parts in (("espeak-ng", _wakeword_parts), ("lmplz", _speech_parts)):  # what this image is for
+        if shutil.which(program):
+            lines += parts()
+    return lines
+
+
+def _places() -> list[str]:
+    """Disk, shared memory, and whether the data folder can be written."""
+    data = Path(os.environ.get("DATA_DIR", "/data"))
+    if not data.is_dir():
+        raise MachineError(f"{data} does not exist; run with -v \"$PWD/data:{data}\"")
+    if not os.access(data, os.W_OK):
+        raise MachineError(f"{data} cannot be written by uid {os.getuid()}; chown it, or run with --user")
+    locked = [str(p) for p in sorted(data.iterdir()) if p.is_dir() and not os.access(p, os.W_OK) and p.name not in ("sources", "lost+found")]
+    if locked:
+        raise MachineError(f"{', '.join(locked)} cannot be written by uid {os.getuid()}; chown them, or run with --user")
+    fleeting = "" if os.path.ismount(data) else " (not mounted: it vanishes with the container)"
+    lines = [f"Disk: {shutil.disk_usage(data).free >> 30} GB free under {data}{fleeting}"]
+    shared = Path("/dev/shm")  # noqa: S108  (only looked at)
+    if shared.is_dir():
+        lines.append(f"Shared memory: {shutil.disk_usage(shared).total >> 20} MB (nothing here needs more)")
+    return lines
+
+
+def _wakeword_parts() -> list[str]:
+    """Front-end, interpreters, speech engines."""
+    try:
+        import numpy as np
+
         with quiet():
             from ai_edge_litert.interpreter import Interpreter  # noqa: F401
         from pymicro_wakeword import MicroWakeWord  # noqa: F401
@@ -123,9 +159,9 @@ def check() -> list[str]:
         from trainer.features import features
 
         assert features(np.zeros(16000, np.int16)).shape == (98, 40)
-        lines.append("Micro front-end, LiteRT and pymicro-wakeword: work")
     except (ImportError, OSError, AssertionError) as error:
         raise MachineError(f"{type(error).__name__}: {error}; run setup_python_venv to build the environment again") from error
+    lines = ["Micro front-end, LiteRT and pymicro-wakeword: work"]
     from trainer.wakeword.engines import IN_PROCESS, EngineError, Voice
 
     for engine, name in zip(IN_PROCESS, ("en-us+m3", "rms"), strict=True):
@@ -135,6 +171,18 @@ def check() -> list[str]:
         except EngineError as error:
             raise MachineError(str(error)) from error
     return lines
+
+
+def _speech_parts() -> list[str]:
+    """A training step, an export in the clients' libraries, KenLM."""
+    from trainer.stt.pipeline import try_out
+
+    with quiet():
+        lines = try_out(Path(os.environ.get("DATA_DIR", "/data")) / "tools" / "clients")
+    missing = [program for program in ("lmplz", "build_binary", "filter") if not shutil.which(program)]
+    if missing:
+        raise MachineError(f"KenLM's {', '.join(missing)} are not installed")
+    return [*lines, "KenLM: lmplz, filter and build_binary are there"]
 
 
 def summary(rows: list[tuple[str, float]], total_seconds: float) -> str:

@@ -6,6 +6,7 @@ Their wheels are for old Pythons, so only the libraries in them are used.
 from __future__ import annotations
 
 import ctypes
+import os
 import shutil
 import sys
 import tempfile
@@ -30,10 +31,11 @@ class ClientError(Exception):
 
 
 def fetch(home: Path) -> dict[str, Path]:
-    """The libraries, by name, unpacked under `home`: downloaded from the package index the first time, by their hashes.
+    """The libraries, by name: those of the image, or unpacked under `home`, downloaded from the package index the first time, by their hashes.
 
     Raises ProgramError when they cannot be had.
     """
+    home = Path(os.environ.get("VOICEKILN_CLIENTS") or home)
     found = {name: home / library for name, (library, _) in LIBRARIES.items()}
     if all(path.exists() for path in found.values()):
         return found

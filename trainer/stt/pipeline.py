@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -243,6 +244,26 @@ def prove_export(steps: Steps, s: SpeechSettings, alphabet: Alphabet) -> None:
             path.unlink()
 
     steps.run("prove_speech_export", make, {"contract": contract_of(s, alphabet)}, version=2, shared=True)
+
+
+def try_out(home: Path) -> list[str]:
+    """One training step and one export of a tiny network, loaded in the clients' libraries; lines to print. For `trainer check`."""
+    from trainer.models import deepspeech
+    from trainer.stt.learning import ctc
+    from trainer.training import averaged_adamw
+
+    alphabet = Alphabet(tuple(" ab"))
+    model = deepspeech.build(deepspeech.Spec(16, 4))
+    model.compile(averaged_adamw(1e-3, 10, 0.0), ctc, jit_compile=False)
+    loss = model.train_on_batch(np.zeros((2, 48, 26), np.float32), np.array([[40, 2, 0, 1, 2]] * 2, np.int32))
+    lines = [f"Training step: works (loss {float(loss):.1f})"]
+    with tempfile.TemporaryDirectory() as name:
+        out = Path(name)
+        write_exports(deepspeech.weights_of(model), Contract(alphabet, 16), "output_graph", out)
+        for client, library in fetch(home).items():
+            hear_clips(Run(library, out / LIBRARIES[client][1]), [np.zeros(16000, np.int16)])
+            lines.append(f"Export, heard in {client}: works")
+    return lines
 
 
 def export(steps: Steps, s: SpeechSettings, alphabet: Alphabet, trained: Path) -> Path:
