@@ -414,6 +414,19 @@ def transcribe(model: Path, library: Path | None, scorer: Path | None, data_dir:
         click.echo(f"{path}\t{heard.text}")
 
 
+@stt.command()
+@click.argument("source")
+@click.argument("target", type=click.Path(path_type=Path))
+def convert(source: str, target: Path) -> None:
+    """Write SOURCE (a table, a sample database, or reader:folder) as TARGET: .sdb, or .csv with 16 kHz WAV files beside."""
+    from trainer.conversion import convert as run
+
+    written, aside = run(source, target)
+    for path, reason in aside[:10]:
+        click.echo(f"set aside: {path}: {reason}", err=True)
+    click.echo(f"{target}: {written} clips, {len(aside)} set aside")
+
+
 @stt.command("language")
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/data"), envvar="DATA_DIR")
 @click.argument("code")
@@ -429,7 +442,7 @@ def check_language(data_dir: Path, code: str) -> None:
         wrong += found != example.labels or bool(outside)
         click.echo(f"{'ok ' if found == example.labels and not outside else 'BAD'} {example.given!r} -> {found!r}"
                    + ("" if found == example.labels else f", wanted {example.labels!r}") + (f", not in the alphabet: {outside}" if outside else ""))
-    own = languages.variables(language.folder / "params.sh")
+    own = languages.variables(language.folder / "params.sh") | {"DUPLICATE_SENTENCE_COUNT": "1"}
     for script in ("importers.sh", "prepare_lm.sh"):
         for line in languages.told_lines(language.folder / script, own):
             click.echo(f"{script}: {line.name} {' '.join(line.places)} {line.options or ''}".rstrip())

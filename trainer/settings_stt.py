@@ -23,7 +23,7 @@ class SpeechSettings(Settings):
     aliases: ClassVar[dict[str, tuple[str, ...]]] = {
         "batch_size": ("train_batch_size", "dev_batch_size", "test_batch_size"), "dropout": ("dropout_rate",), "seed": ("random_seed",),
         "amp": ("automatic_mixed_precision",), "beam_width": ("export_beam_width",), "checkpoint_dir": ("load_checkpoint_dir",),
-        "scorer": ("scorer_path",), "utf8": ("bytes_output_mode",), "auto_input_dataset": ("train_files",),
+        "scorer": ("scorer_path",), "filter_alphabet": ("alphabet_config_path",), "utf8": ("bytes_output_mode",), "auto_input_dataset": ("train_files",),
         "metadata_author": ("export_author_id",), "metadata_model_name": ("export_model_name",), "metadata_license": ("export_license",),
         "metadata_model_version": ("export_model_version",), "metadata_contact_info": ("export_contact_info",),
         "metadata_language": ("export_language",), "metadata_description": ("export_description",),

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 
 from trainer import readers
+from trainer.conversion import convert
 from trainer.readers import ReaderError, Utterance, sdb, table
 
 STM = "talk 1 {0} 1.5 3.25 <o,f0,male> it 's {{noise}} so(2)\ntalk 1 {0} 4 5 <o> ignore_time_segment_in_scoring\n"
@@ -127,13 +128,26 @@ def test_tables(tmp_path):
 
 def test_sample_databases_out_and_in(tmp_path, rng):
     long, short = rng.normal(0, 0.1, 8000), rng.normal(0, 0.1, 4000)
-    sdb.write(tmp_path / "a.sdb", [(long, "the long one"), (short, "kurz")])
+    sdb.write(tmp_path / "a.sdb", [(long, "the long one", ""), (short, "kurz", "")])
     found = list(sdb.read(tmp_path / "a.sdb"))
     assert [u.transcript for u in found] == ["kurz", "the long one"]
     assert np.allclose(soundfile.read(found[1].path)[0], long, atol=1e-4)
     (tmp_path / "b.sdb").write_bytes((tmp_path / "a.sdb").read_bytes()[:200])
     with pytest.raises(ReaderError, match=r"b\.sdb: cut off"):
         list(sdb.read(tmp_path / "b.sdb"))
+
+
+def test_conversion_there_and_back(tmp_path, rng):
+    for i in range(3):
+        soundfile.write(tmp_path / f"{i}.flac", rng.normal(0, 0.1, 3000 + i), 16000)
+    (tmp_path / "a.csv").write_text("wav_filename,transcript\n" + "".join(f"{i}.flac,text {i}\n" for i in range(3)) + "none.wav,x\n")
+    count, aside = convert(str(tmp_path / "a.csv"), tmp_path / "b.sdb")
+    assert (count, aside) == (3, [(str(tmp_path / "none.wav"), "no such file")])
+    assert convert(str(tmp_path / "b.sdb"), tmp_path / "c.csv") == (3, [])
+    assert [u.transcript for u in table.read(tmp_path / "c.csv")] == ["text 0", "text 1", "text 2"]
+    assert np.array_equal(soundfile.read(tmp_path / "c" / "00000002.wav", dtype="int16")[0], soundfile.read(tmp_path / "2.flac", dtype="int16")[0])
+    with pytest.raises(ReaderError, match=r"\.sdb or \.csv"):
+        convert(str(tmp_path / "a.csv"), tmp_path / "d.tar")
 
 
 def test_private_opus_becomes_ogg(tmp_path):

@@ -44,3 +44,35 @@ def test_unknown_name_in_the_file(tmp_path):
 
 def test_locale_list_is_no_language(tmp_path):
     assert load({"data_dir": str(tmp_path)}, {"LANGUAGE": "en_US:en"}).settings.language == "en"
+
+
+def test_other_names_and_what_would_do_nothing(tmp_path):
+    from trainer.settings_stt import SpeechSettings
+
+    given = {"data_dir": str(tmp_path)}
+    loaded = load(given, {"BATCH_SIZE": "64", "TEST_BATCH_SIZE": "8", "AMP": "1", "DROPOUT": "0.3"}, SpeechSettings)
+    s = loaded.settings
+    assert (s.train_batch_size, s.dev_batch_size, s.test_batch_size, s.automatic_mixed_precision, s.dropout_rate) == (64, 64, 8, True, 0.3)
+    assert loaded.sources["train_batch_size"] == "environment (BATCH_SIZE)"
+    with pytest.raises(SettingsError, match="SUMMARY_DIR from environment would have no effect: TensorBoard"):
+        load(given, {"SUMMARY_DIR": "/x"}, SpeechSettings)
+
+
+def test_a_language_comes_before_the_users_own_defaults(tmp_path):
+    from trainer.settings_stt import SpeechSettings
+
+    (tmp_path / ".defaults.env").write_text("EPOCHS=7\n")
+    loaded = load({"data_dir": str(tmp_path)}, {}, SpeechSettings, {"EPOCHS": "5", "N_HIDDEN": "64", "CV_RELEASE_FILENAME": "x"}, "lang/xx")
+    assert (loaded.settings.epochs, loaded.settings.n_hidden) == (7, 64)
+    assert loaded.sources["n_hidden"] == "lang/xx"
+    with pytest.raises(SettingsError, match="lang/xx: unknown setting EPOCH; did you mean EPOCHS?"):
+        load({"data_dir": str(tmp_path)}, {}, SpeechSettings, {"EPOCH": "5"}, "lang/xx")
+
+
+def test_names_of_aliases_do_not_hide_settings():
+    from trainer.settings_stt import SpeechSettings
+
+    names = set(SpeechSettings.model_fields)
+    assert not names & set(SpeechSettings.ineffective)
+    assert not names & set(SpeechSettings.aliases)
+    assert {target for targets in SpeechSettings.aliases.values() for target in targets} <= names

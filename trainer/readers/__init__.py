@@ -57,6 +57,15 @@ def read(name: str, place: Path, options: dict[str, str] | None = None) -> Itera
     return function(place, **options or {})
 
 
+def place_of(name: str) -> tuple[str, Path]:
+    """(reader, place) of what a person gives: `reader:place`, or a file or folder by its form."""
+    kind, colon, place = name.partition(":")
+    if colon and kind in names():
+        return kind, Path(place)
+    path = Path(name)
+    return "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table", path
+
+
 def rows(path: Path, columns: set[str], dialect: str = "excel", quoted: bool = True) -> Iterator[dict[str, str]]:
     """Rows of a table with a header; a cell that is not there is empty. Raises ReaderError."""
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE

@@ -60,24 +60,31 @@ def samples(path: Path) -> Iterator[tuple[str, bytes, str]]:
         raise ReaderError(f"{path}: cut off, or not a sample database ({error})") from error
 
 
-def write(path: Path, clips: Iterable[tuple[np.ndarray, str]]) -> None:
-    """A database of (samples at 16 kHz, transcript), as WAV, short clips first."""
-    rows = []
-    for sound, transcript in clips:
-        buffer = io.BytesIO()
-        soundfile.write(buffer, to_int16(sound), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
-        columns = b"".join(struct.pack(">I", len(data)) + data for data in (buffer.getvalue(), transcript.encode()))
-        rows.append((len(sound), struct.pack(">I", len(columns)) + columns))
-    rows.sort(key=lambda row: row[0])
+def write(path: Path, clips: Iterable[tuple[np.ndarray, str, str]]) -> int:
+    """A database of (samples at 16 kHz, transcript, speaker), as WAV, short clips first; returns how many. Clips wait in a file beside."""
     schema = json.dumps({"schema": [{"content": "speech", "mime-type": WAV}, {"content": "transcript", "mime-type": "text/plain"}]}).encode()
     head = MAGIC + struct.pack(">Q", len(schema)) + schema
-    body = b"".join(data for _, data in rows)
-    at, offsets = len(head) + 16, []
-    for _, data in rows:
-        offsets.append(at)
-        at += len(data)
-    index = struct.pack(">Q", len(rows)) + b"".join(struct.pack(">Q", offset) for offset in offsets)
-    path.write_bytes(head + struct.pack(">QQ", len(body) + 8, len(rows)) + body + struct.pack(">Q", len(index)) + index)
+    unsorted = path.with_name(f"{path.name}.unsorted")
+    places: list[tuple[int, int, int]] = []  # length of the clip, offset, bytes
+    with unsorted.open("w+b") as waiting:
+        for sound, transcript, _ in clips:
+            buffer = io.BytesIO()
+            soundfile.write(buffer, to_int16(sound), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
+            columns = b"".join(struct.pack(">I", len(data)) + data for data in (buffer.getvalue(), transcript.encode()))
+            places.append((len(sound), waiting.tell(), 4 + len(columns)))
+            waiting.write(struct.pack(">I", len(columns)) + columns)
+        places.sort()
+        with path.open("wb") as out:
+            out.write(head + struct.pack(">QQ", 8 + sum(size for _, _, size in places), len(places)))
+            offsets = []
+            for _, at, size in places:
+                offsets.append(out.tell())
+                waiting.seek(at)
+                out.write(waiting.read(size))
+            index = struct.pack(">Q", len(places)) + b"".join(struct.pack(">Q", offset) for offset in offsets)
+            out.write(struct.pack(">Q", len(index)) + index)
+    unsorted.unlink()
+    return len(places)
 
 
 def ogg_opus(payload: bytes) -> bytes:

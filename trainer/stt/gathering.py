@@ -153,7 +153,7 @@ def _of_files(s: SpeechSettings) -> list[Corpus]:
     found: dict[str, list[Utterance]] = {}
     for use in USES:
         for name in (n.strip() for n in getattr(s, f"{use}_files").split(",") if n.strip()):
-            kind, path = _kind(name)
+            kind, path = readers.place_of(name)
             given = list(readers.read(kind, path))
             official = {u.split for u in given} & {"dev", "test"}
             wanted = "dev" if use == "metrics" else use
@@ -163,15 +163,6 @@ def _of_files(s: SpeechSettings) -> list[Corpus]:
     if not any(name.startswith("train:") for name in found):
         raise ValueError("nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or MODEL_LANGUAGE")
     return [Corpus(name, tuple(utterances), shared=True) for name, utterances in found.items()]
-
-
-def _kind(name: str) -> tuple[str, Path]:
-    """(reader, place) of what was given: `reader:place`, or a file or folder by its form."""
-    reader, colon, place = name.partition(":")
-    if colon and reader in readers.names():
-        return reader, Path(place)
-    path = Path(name)
-    return "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table", path
 
 
 def _as_given(corpora: Sequence[Corpus]) -> Split:
