@@ -161,7 +161,9 @@ def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...,
             flag = "--" + name.replace("_", "-")
             told = f"{field.description} [default: {field.default}]" if field.default not in (None, "", False) else field.description
             if field.annotation is bool:
-                option = click.option(f"{flag}/--no-{flag[2:]}", default=None, help=told)
+                option = click.option(f"{flag}/--no-{flag[2:]}", f" /--no{flag[2:]}", name, default=None, help=told)
+            elif name == "augment":
+                option = click.option(flag, multiple=True, callback=lambda _, __, given: " ".join(given) or None, help=told, metavar="SPEC")
             else:
                 option = click.option(flag, default=None, help=told, metavar=name.split("_")[-1].upper())
             command = option(command)

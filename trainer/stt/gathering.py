@@ -249,8 +249,8 @@ def utterance_key(utterances: Sequence[Utterance]) -> str:
     return total.hexdigest()[:16]
 
 
-def tell(material: Material, sets: Mapping[str, Mapping[str, Path]]) -> None:
-    """Counts and hours of every set, and why clips were set aside, with an example each."""
+def tell(material: Material, sets: Mapping[str, Mapping[str, Path]], rejected: Path) -> None:
+    """Counts and hours of every set, and why clips were set aside, with an example each; all of them in the file `rejected`."""
     aside: Counter[str] = Counter()
     example: dict[str, str] = {}
     for path, _, reason, transcript in material.rejected_rows():
@@ -267,6 +267,9 @@ def tell(material: Material, sets: Mapping[str, Mapping[str, Path]]) -> None:
                 example.setdefault(short, f"{Path(path).name} '{transcript[:40]}'" + ("" if short == reason else f" ({reason})"))
     for reason, many in aside.most_common():
         log.warning("%d set aside: %s, such as %s", many, reason, example[reason])
+    preparation.join_rejected([folder for by_name in sets.values() for folder in by_name.values()], material.rejected_rows(), rejected)
+    if aside:
+        log.warning("%d set aside in all: %s", sum(aside.values()), rejected)
     for use in ("train", "dev"):
         if not any(len(preparation.Mels(folder)) for folder in sets[use].values()):
             raise ValueError(f"{use}: no clip can be used; the reasons are above")

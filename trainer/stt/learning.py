@@ -20,7 +20,7 @@ from trainer.stt.augmentation import Augmentation, parse
 from trainer.stt.checkpoints import Start, transfer
 from trainer.stt.preparation import Joined, Mels, frames_needed
 from trainer.text import Alphabet, collapse
-from trainer.training import Loop, MetricsLog, averaged_adamw, cosine
+from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, cosine
 
 log = logging.getLogger("trainer")
 FRAMES_MULTIPLE = 48  # batches are padded to it: each new length is compiled once
@@ -290,7 +290,15 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
             return batch_of(heard, batches.numbers(step), heard.longest, rng, s.voices, augmentation, step / total)
 
         optimizer = averaged_adamw(rate, total, s.weight_decay, beta_1=s.beta1, beta_2=s.beta2, epsilon=s.epsilon)
-        Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, Unusable(heard).loss, jit_compile=False).run()
+        loop = Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, Unusable(heard).loss, jit_compile=False)
+        try:
+            loop.run()
+        except tf.errors.ResourceExhaustedError as error:  # in the first step, if ever: the longest batch is the first
+            longest = int(heard.frames.index["length"].max()) / 50
+            raise TrainingError(
+                f"not enough memory for {s.train_batch_size} clips of up to {longest:.0f} s at n_hidden {s.n_hidden}: "
+                f"set TRAIN_BATCH_SIZE={max(1, s.train_batch_size // 2)} or a smaller MAX_SECONDS, and run the same command again"
+            ) from error
         for weight, value in zip(model.weights, learning.result(), strict=True):
             weight.assign(value)
         (out / "checkpoint.npz").unlink()

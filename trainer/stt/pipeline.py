@@ -24,7 +24,7 @@ from trainer.readers import Utterance
 from trainer.settings import Loaded
 from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps, fingerprint
-from trainer.stt import checkpoints, gathering, language_model, preparation, report, tuning
+from trainer.stt import augmentation, checkpoints, gathering, language_model, preparation, report, tuning
 from trainer.stt.client import LIBRARIES, fetch
 from trainer.stt.decoder import Search
 from trainer.stt.evaluation import Run, agreement, error_rates, hear, hear_clips, network_scores, read_all, search_all
@@ -53,6 +53,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
     """The line up to a stage. Raises the one-line errors of its parts, and Stopped."""
     s: SpeechSettings = loaded.settings
     check_gpu(s.keras_backend)
+    augmentation.parse(s.augmentations())  # what is wrong with it is said before hours are spent
     start = checkpoints.read_start(s.load_checkpoint_dir, s.n_hidden) if s.load_checkpoint_dir else None
     if start is None and (s.epochs == 0 or s.drop_source_layers):
         raise ValueError("EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights: give LOAD_CHECKPOINT_DIR")
@@ -65,7 +66,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
             prove_export(steps, s, material.alphabet)
         sets = {use: {name: import_set(steps, workers, use, name, given, material.alphabet, s.max_seconds) for name, given in by_name.items()}
                 for use, by_name in material.split.sets.items() if by_name}
-        gathering.tell(material, sets)
+        gathering.tell(material, sets, steps.work / "rejected.csv")
         if until == "import":
             return Result(steps.work, {}, made=any(steps.seconds.values()))
         built = build_language_model(steps, s, material)
@@ -116,6 +117,11 @@ def import_set(
 def build_language_model(steps: Steps, s: SpeechSettings, material: Material) -> Path | None:
     """lm.binary and vocabulary.txt, if there is a text. Raises ProgramError and TextError."""
     if s.scorer_path or not material.texts:
+        return None
+    if s.bytes_output_mode:
+        if s.lm_text:
+            raise ValueError("BYTES_OUTPUT_MODE: scorers are made of words, which bytes have none of: leave LM_TEXT empty, or give SCORER_PATH")
+        log.info("bytes_output_mode: no scorer is made")
         return None
     plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, s.lm_pointer_bits, s.lm_quantization_bits)
     held_out = {u.transcript for use in ("dev", "test") for u in material.split.of(use) if len(u.transcript.split()) > 3}
@@ -294,9 +300,10 @@ def test(
     """figures.json: error rates on every test set (dev sets where there is none) of our decoder, and of the exported files in the clients'
     own libraries on its first clips. Raises ClientError when a library refuses a file.
     """
-    use = "test" if sets.get("test") else "dev"
+    there = {use: {name: folder for name, folder in found.items() if len(Mels(folder))} for use, found in sets.items()}
+    use = "test" if there.get("test") else "dev"
     size = s.test_batch_size if use == "test" else s.dev_batch_size
-    scores = {name: score(steps, s, alphabet, trained, folder, f"{use}_{name}", size) for name, folder in sets[use].items()}
+    scores = {name: score(steps, s, alphabet, trained, folder, f"{use}_{name}", size) for name, folder in there[use].items()}
     search = Search(s.export_beam_width, s.cutoff_top_n, s.cutoff_prob)
     scorer = scored / language_model.PACKAGE if scored else None
 
@@ -333,10 +340,8 @@ def deliver(
     s: SpeechSettings = loaded.settings
     figures = dict(json.loads((tested / "figures.json").read_text(encoding="utf-8")))
     described = {name: getattr(s, name) for name in type(s).model_fields if name.startswith("export_")}
-    out_of: dict[str, Any] = {}
 
     def make(out: Path) -> None:
-        out_of["made"] = True
         parts = report.Parts(s, material.language, material.titles(sets), figures, sets, trained, scored, exported, material)
         report.write_card(parts, out / report.card_name(s))
         report.write_page(parts, out / "report.html")
