@@ -93,7 +93,7 @@ def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount:
         mels = np.logaddexp(mels, floor + rng.normal(0, 0.4, mels.shape))
     mean = mels.mean(0)
     for _ in range(2):
-        size = int(rng.integers(0, min(15, max(1, count // 6)) + 1) * min(amount, 1.0))
+        size = int(rng.integers(0, min(10, max(1, count // 6)) + 1) * min(amount, 1.0))
         at = int(rng.integers(0, max(1, count - size)))
         mels[at : at + size] = mean
         band = int(rng.integers(0, 6))
