@@ -33,7 +33,8 @@ class LanguageModelPlan:
 def write_text(
     path: Path, texts: Sequence[Path | str], rules: Rules | None, held_out: set[str], trained_on: Sequence[Utterance]
 ) -> dict[str, dict[str, int]]:
-    """All texts as one, a sentence a line, by the same rules as transcripts; sentences of the dev and test sets are left out.
+    """All texts as one, a sentence a line, by the same rules as transcripts; sentences of the dev and test sets are left out of texts (of
+    transcripts the splits took care).
 
     Returns the counts of lines by text: taken, refused by the rules, left out. Raises CorpusError, TextError when nothing is left.
     """
@@ -42,14 +43,14 @@ def write_text(
         for text in texts:
             taken = refused = left_out = 0
             lines = (u.transcript for u in trained_on) if isinstance(text, str) else sources.text_lines(text)
-            apply = None if isinstance(text, str) else rules  # transcripts are labels already
+            own = isinstance(text, str)  # transcripts are labels already
             for line in lines:
                 if not line.strip():
                     continue
-                sentence = apply.labels(line) if apply else normal(line)
+                sentence = rules.labels(line) if rules and not own else normal(line)
                 if sentence is None:
                     refused += 1
-                elif sentence in held_out:
+                elif not own and sentence in held_out:
                     left_out += 1
                 else:
                     taken += 1

@@ -133,7 +133,7 @@ def build_language_model(steps: Steps, s: SpeechSettings, material: Material) ->
 
     left_out = hashlib.sha256("\n".join(sorted(held_out)).encode()).hexdigest()[:16]
     told = {"texts": material.text_keys, "plan": plan, "rules": material.rules, "held_out": left_out}
-    return steps.run("language_model", make, told, version=2)
+    return steps.run("language_model", make, told, version=3)
 
 
 def make_scorer(
