@@ -40,7 +40,7 @@ def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
                 yield stream.resample_chunk(mono, last=len(block) < frames)
             if seen and seen % frames == 0:
                 yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
-    except (soundfile.LibsndfileError, OSError) as error:
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a .raw file tells no rate
         if not path.exists():
             raise AudioError("no such file") from error
         raise AudioError(f"cannot be decoded ({_reason(error)})") from error
@@ -63,7 +63,7 @@ def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0) -> 
             count = int((end - start) * file.samplerate) if end else -1
             samples = file.read(count, dtype="float32", always_2d=True)
             rate = file.samplerate
-    except (soundfile.LibsndfileError, OSError) as error:
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a .raw file tells no rate
         if not path.exists():
             raise AudioError("no such file") from error
         raise AudioError(f"cannot be decoded ({_reason(error)})") from error

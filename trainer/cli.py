@@ -68,7 +68,7 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, terminate)
     try:
-        cli.main(standalone_mode=False)
+        cli.main(_as_click(sys.argv[1:]), standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -88,9 +88,30 @@ def main() -> None:
         sys.exit(1)
 
 
+LISTS = {"--train-files": ",", "--dev-files": ",", "--test-files": ",", "--metrics-files": ",", "--augment": " "}
+
+
+def _as_click(arguments: list[str]) -> list[str]:
+    """Coqui's way of writing in ours: `--flag true` and `--flag false`, and lists with spaces."""
+    if arguments[:1] != ["stt"]:
+        return arguments
+    found: list[str] = []
+    for word in arguments:
+        flag = found[-1].replace("_", "-") if found else ""
+        before = found[-2].replace("_", "-") if len(found) > 1 else ""
+        if flag.startswith("--") and word.lower() in ("true", "false"):
+            if word.lower() == "false":
+                found[-1] = f"--no-{flag[2:]}"
+        elif before in LISTS and not word.startswith("-"):
+            found[-1] += LISTS[before] + word
+        else:
+            found.append(word)
+    return found
+
+
 def _one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
-        return "out of memory: give the container more, or set WORKERS=1 and a smaller TRAINING_BATCH_SIZE; then run the same command again"
+        return "out of memory: give the container more, or set WORKERS=1 and a smaller batch size; then run the same command again"
     if isinstance(error, PermissionError):
         return f"{error.filename} cannot be written by uid {os.getuid()}; chown it, or run with --user"
     return " ".join(str(error).split()) or type(error).__name__
@@ -155,8 +176,9 @@ def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...,
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         fields = _settings_class(kind)
         for name in (*fields.aliases, *fields.ineffective):
-            if name not in fields.model_fields:
-                command = click.option("--" + name.replace("_", "-"), default=None, hidden=True)(command)
+            flag = name.replace("_", "-")
+            value: dict[str, Any] = {"flag_value": "true", "is_flag": False} if name in fields.ineffective else {}
+            command = click.option(f"--{flag}", f"--no{flag}", f"--no-{flag}", name, default=None, hidden=True, **value)(command)
         for name, field in reversed(fields.model_fields.items()):
             flag = "--" + name.replace("_", "-")
             told = f"{field.description} [default: {field.default}]" if field.default not in (None, "", False) else field.description
@@ -366,15 +388,20 @@ def _run_speech(flags: dict[str, Any], until: str) -> None:
     from trainer.settings_stt import SpeechSettings
 
     given = {k: v for k, v in flags.items() if v is not None}
-    loaded = load(given, kind=SpeechSettings)
-    if (code := loaded.settings.model_language) and not loaded.settings.train_files:
-        folder = languages.find(code, loaded.settings.data_dir)
+    early = load(given, kind=SpeechSettings, language=None).settings
+    if not (early.model_language or early.train_files) and (code := os.environ.get("VOICEKILN_LANGUAGE")):  # the image's
+        given["model_language"] = code
+        early = load(given, kind=SpeechSettings, language=None).settings
+    if (code := early.model_language) and not early.train_files:
+        folder = languages.find(code, early.data_dir)
         own = languages.variables(folder / "params.sh")
         described = languages.variables(folder / "metadata.sh")
         for name in described:
             if not name.startswith(("METADATA_", "EXPORT_")):
                 raise SettingsError(f"{folder / 'metadata.sh'}: {name} is not METADATA_... or EXPORT_...; settings belong into params.sh")
         loaded = load(given, kind=SpeechSettings, language=own | described, language_source=f"lang/{code}")
+    else:
+        loaded = load(given, kind=SpeechSettings)
     settings = loaded.settings
     if settings.load_checkpoint_dir is None and TRANSFER.is_dir() and any(TRANSFER.iterdir()):
         loaded.sources["load_checkpoint_dir"] = "the mount"

@@ -135,6 +135,6 @@ def _join(parts: Path, folder: Path, chunks: int) -> None:
                     out.write(block)
             start += int(table["length"].sum())
     np.save(folder / "index.npy", np.concatenate(tables) if tables else np.zeros(0, INDEX))
-    for path in parts.iterdir():
+    for path in sorted(parts.iterdir()):  # .npy before .raw: a chunk without its table is made again
         path.unlink()
     parts.rmdir()

@@ -14,11 +14,11 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.programs import ProgramError
-from trainer.text import ENGLISH_LABELS, Alphabet, Example, Rules, read_alphabet, read_rules
+from trainer.text import Alphabet, Example, Rules, read_alphabet, read_rules
 
 HOME = Path(__file__).parents[1] / "lang"
 SCRIPTS = ("params.sh", "metadata.sh", "importers.sh", "prepare_lm.sh")
@@ -48,10 +48,6 @@ class Language:
     rules: Rules
     examples: tuple[Example, ...]
     alphabet: Alphabet | None
-
-    def compatible_with_english(self) -> Language:
-        """The same, written in the 28 labels of the published English models, so that all their layers can be kept."""
-        return replace(self, rules=replace(self.rules, fold=True), alphabet=Alphabet(ENGLISH_LABELS))
 
 
 def codes() -> list[str]:
@@ -87,7 +83,7 @@ def variables(script: Path) -> dict[str, str]:
 
 
 def told_lines(script: Path, environment: Mapping[str, str]) -> list[Line]:
-    """What importers.sh or prepare_lm.sh prints. Raises LanguageError when it cannot be run, fails, or prints nothing that is understood."""
+    """What importers.sh or prepare_lm.sh prints. Raises LanguageError when it cannot be run, fails, or prints what is not understood."""
     if not os.access(script, os.X_OK):
         raise LanguageError(f"{script} is not executable: chmod +x {script}")
     found = []
@@ -98,6 +94,8 @@ def told_lines(script: Path, environment: Mapping[str, str]) -> list[Line]:
             raise LanguageError(f"{script} printed '{line}': {error}") from error
         if words:
             options = dict(word.split("=", 1) for word in words[1:] if "=" in word and "://" not in word.split("=", 1)[0])
+            if script.name == "importers.sh" and len(words) < 2:
+                raise LanguageError(f"{script} printed '{line}': a reader needs a file of sources/ or an address after it")
             found.append(Line(words[0], tuple(w for w in words[1:] if w.split("=", 1)[0] not in options), options))
     return found
 

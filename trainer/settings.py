@@ -10,6 +10,7 @@ import difflib
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from dotenv import dotenv_values
@@ -92,9 +93,10 @@ class Loaded(BaseModel):
 
 def load(
     flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, kind: type[Settings] = WakeWordSettings,
-    language: Mapping[str, str] | None = None, language_source: str = "",
+    language: Mapping[str, str] | None = MappingProxyType({}), language_source: str = "",
 ) -> Loaded:
-    """Resolve the settings of one kind. `flags`: those given on the command line; `language`: what its folder sets, and which it is.
+    """Resolve the settings of one kind. `flags`: those given on the command line; `language`: what its folder sets, and which it is; None
+    while it is not known yet, when unknown names in the file may be its.
 
     Raises SettingsError with one line.
     """
@@ -106,7 +108,7 @@ def load(
     for name, value in given.items():
         if name in PASSED_ON:
             os.environ.setdefault(name, value)
-        elif name.lower() not in known and name not in (language or {}):
+        elif name.lower() not in known and language is not None and name not in language:
             raise SettingsError(f"{file}: unknown setting {name}{_guess(name, names)}")
     for where, found in (("environment", environment), (language_source, language or {})):
         for name in found:

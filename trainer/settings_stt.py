@@ -60,7 +60,7 @@ class SpeechSettings(Settings):
     limit_dev: int = Field(0, ge=0, description="Only so many clips; 0: all.")
     limit_test: int = Field(0, ge=0, description="Only so many clips; 0: all.")
     max_seconds: float = Field(15.0, gt=0, description="Longer clips are set aside.")
-    duplicate_sentence_count: int = Field(1, ge=1, description="How often a sentence may be trained on (Common Voice: validated.tsv beyond train.tsv).")
+    duplicate_sentence_count: int = Field(1, ge=1, description="From 2 on: how often a sentence may be trained on; clips of Common Voice's validated.tsv are taken until then.")
     validate_rules: Path | None = Field(None, description="Rules of transcripts (rules.toml) instead of the language's; for CSV files: else none.")
     alphabet_config_path: Path | None = Field(None, description="Alphabet: one label a line; else the language's, or the characters of the transcripts. "
                                               "Clips with others are set aside.")

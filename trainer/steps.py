@@ -68,9 +68,11 @@ class Steps:
             self.folders.append(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder.with_suffix(".lock"), name):
-            if self.redo & {name, "all"} and folder.exists():
-                shutil.rmtree(folder)
-                log.info("%s: done again, as --redo asks", name)
+            if self.redo & {name, name.split("_", maxsplit=1)[0], "all"}:
+                for old in (folder, folder.with_name(folder.name + ".partial")):
+                    if old.exists():
+                        shutil.rmtree(old)
+                        log.info("%s: done again, as --redo asks", name)
             if folder.exists():
                 (folder / "used").touch()
                 self.seconds[name] = 0.0

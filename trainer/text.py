@@ -78,12 +78,20 @@ def folded(text: str) -> str:
 
 
 def spoken_numbers(text: str, language: str) -> str:
-    """Numbers as words ("12 000" and "3,5" too; in English, commas group). Raises TextError for a language num2words does not know."""
+    """Numbers as words ("12 000", "12.000" and "3,5" too; in English, commas group). What is no number that can be spoken (a date, a
+    version) stays. Raises TextError for a language num2words does not know.
+    """
     from num2words import num2words
+
+    group, point = (",", ".") if language.startswith("en") else (".", ",")
 
     def words(found: re.Match[str]) -> str:
         digits = re.sub(r"[\s\u00a0\u202f]", "", found[0])
-        digits = digits.replace(",", "" if language.startswith("en") else ".")
+        if re.fullmatch(rf"\d{{1,3}}(\{group}\d{{3}})+(\{point}\d+)?", digits):
+            digits = digits.replace(group, "")
+        digits = digits.replace(point, ".")
+        if digits.count(".") > 1 or group in digits.replace(".", "") or len(digits) > 20:
+            return found[0]
         try:
             return f" {num2words(float(digits) if '.' in digits else int(digits), lang=language)} "
         except NotImplementedError as error:

@@ -102,7 +102,7 @@ class Loop:
                         told = self.product.after_round(self.model, step, loss)
                     bar.update(0, loss=loss, **told)
                     if not self.product.goes_on(self.model):
-                        self._save(step)
+                        self._save(self.steps)  # a killed run, started again, ends here too
                         break
                 if stop.requested or step == self.steps or time.monotonic() - saved > CHECKPOINT_SECONDS:
                     self._save(step)
@@ -222,15 +222,26 @@ class MetricsLog:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
         (folder / "logs").mkdir(exist_ok=True)
-        self._lines, self._events = folder / "metrics.jsonl", EventFileWriter(str(folder / "logs"))
+        self._path, self._events = folder / "metrics.jsonl", EventFileWriter(str(folder / "logs"))
+        self.lines = 0
+        self.cut(len(self._path.read_text().splitlines()) if self._path.exists() else 0)
+
+    def cut(self, lines: int) -> None:
+        """Keep the first lines only, and whole ones: a run that was cut off writes the others again."""
+        there = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
+        kept = [line for line in there[:lines] if line.endswith("}\n")]
+        if there:
+            self._path.write_text("".join(kept))
+        self.lines = len(kept)
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line, and one point on each curve."""
         from tensorboard.compat.proto.event_pb2 import Event
         from tensorboard.compat.proto.summary_pb2 import Summary
 
-        with self._lines.open("a") as out:
+        with self._path.open("a") as out:
             out.write(json.dumps({"step": step, **values}) + "\n")
+        self.lines += 1
         points = [Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
         self._events.add_event(Event(wall_time=time.time(), step=step, summary=Summary(value=points)))
         self._events.flush()

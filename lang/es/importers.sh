@@ -5,5 +5,5 @@ cat <<END
 common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT
 m_ailabs                https://data.solak.de/data/Training/stt_tts/es_ES.tgz
 mls                     https://dl.fbaipublicfiles.com/mls/mls_spanish_opus.tar.gz
-voxforge                "voxforge-es/*.tgz|voxforge-es"  from=http://www.repository.voxforge1.org/downloads/es/Trunk/Audio/Main/16kHz_16bit/
+voxforge                "voxforge-es/*.tgz|voxforge-es"  take=all  from=http://www.repository.voxforge1.org/downloads/es/Trunk/Audio/Main/16kHz_16bit/
 END

@@ -4,6 +4,6 @@
 cat <<END
 common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT
 m_ailabs                https://data.solak.de/data/Training/stt_tts/it_IT.tgz
-voxforge                "voxforge-it/*.tgz|voxforge-it"  "skip=$VOXFORGE_SKIP" from=http://www.repository.voxforge1.org/downloads/it/Trunk/Audio/Main/16kHz_16bit/
+voxforge                "voxforge-it/*.tgz|voxforge-it"  take=all  "skip=$VOXFORGE_SKIP" from=http://www.repository.voxforge1.org/downloads/it/Trunk/Audio/Main/16kHz_16bit/
 mls                     https://dl.fbaipublicfiles.com/mls/mls_italian_opus.tar.gz
 END

@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
+from trainer.export import scorer
 from trainer.stt import tuning
-from trainer.stt.decoder import Search, decode
-from trainer.text import collapse
+from trainer.stt.decoder import DecoderError, Search, decode, read_scorer
+from trainer.text import Alphabet, collapse
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -51,3 +52,18 @@ def test_every_trial_follows_from_those_before():
     assert tuning.suggest(plan, done[:12]) == (done[12]["alpha"], done[12]["beta"])
     assert min(d["wer"] for d in done) < done[0]["wer"] + 1e-9
     assert all(0 <= d["alpha"] <= 5 and 0 <= d["beta"] <= 5 for d in done)
+
+
+def test_a_scorer_is_read_and_must_fit_the_alphabet(tmp_path):
+    (tmp_path / "lm.binary").write_bytes(scorer.KENLM_MAGIC + bytes(100))
+    alphabet = Alphabet((" ", "a", "b"))
+    scorer.write(tmp_path / "lm.binary", ["ab", "b"], alphabet, 0.5, 1.5, tmp_path / "x.scorer")
+    alpha, beta, words = read_scorer(tmp_path / "x.scorer", alphabet)
+    assert (alpha, beta) == (0.5, 1.5)
+    row = words.rows(np.array([0]))[0]
+    assert (row[0], row[3]) == (-1, -1)  # no word begins with a space, or with the blank
+    assert words.rows(row[[2]])[0][0] == 0  # after "b" and a space the next word begins
+    with pytest.raises(DecoderError, match="made for another alphabet"):
+        read_scorer(tmp_path / "x.scorer", Alphabet((" ", "a")))
+    with pytest.raises(DecoderError, match="not a scorer"):
+        read_scorer(tmp_path / "lm.binary", alphabet)

@@ -128,7 +128,7 @@ def test_tables(tmp_path):
 
 def test_sample_databases_out_and_in(tmp_path, rng):
     long, short = rng.normal(0, 0.1, 8000), rng.normal(0, 0.1, 4000)
-    sdb.write(tmp_path / "a.sdb", [(long, "the long one", ""), (short, "kurz", "")])
+    sdb.write(tmp_path / "a.sdb", [(long, "the long one"), (short, "kurz")])
     found = list(sdb.read(tmp_path / "a.sdb"))
     assert [u.transcript for u in found] == ["kurz", "the long one"]
     assert np.allclose(soundfile.read(found[1].path)[0], long, atol=1e-4)

@@ -69,6 +69,13 @@ def test_a_language_comes_before_the_users_own_defaults(tmp_path):
         load({"data_dir": str(tmp_path)}, {}, SpeechSettings, {"EPOCH": "5"}, "lang/xx")
 
 
+def test_coquis_way_of_writing():
+    from trainer.cli import _as_click
+
+    assert _as_click(["stt", "train", "--train_files", "a.csv", "b.csv", "--early_stop", "true", "--layer_norm", "false", "--epochs", "3"]) == [
+        "stt", "train", "--train_files", "a.csv,b.csv", "--early_stop", "--no-layer-norm", "--epochs", "3"]
+
+
 def test_names_of_aliases_do_not_hide_settings():
     from trainer.settings_stt import SpeechSettings
 

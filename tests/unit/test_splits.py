@@ -43,3 +43,9 @@ def test_a_dev_set_is_made_where_only_a_test_set_is_official():
     rows = [Utterance(str(i), f"t{i}", f"s{i}", "train" if i % 3 else "test") for i in range(90)]
     uses = {u.split for u in with_splits(rows)}
     assert uses == {"train", "dev", "test"}
+
+
+def test_other_names_of_splits():
+    split = assign([corpus(("1", "a", "s1", "train"), ("2", "b", "s2", "validation"), ("3", "c", "s3", "extra"))])
+    assert [u.path for u in split.of("dev")] == ["2"]
+    assert [(u.path, reason) for u, reason in split.rejected] == [("3", "split 'extra'")]

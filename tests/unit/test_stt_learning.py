@@ -13,6 +13,7 @@ from trainer.settings_stt import SpeechSettings
 from trainer.stt.learning import FRAMES_MULTIPLE, Batches, Clips, Learning, Rate, Unusable, batch_of, ctc, other_voice
 from trainer.stt.preparation import Joined, Mels, frames_needed
 from trainer.text import collapse
+from trainer.training import MetricsLog, TrainingError
 
 
 def ramps(plan, chunk):
@@ -68,6 +69,25 @@ def test_ctc_is_the_sum_over_all_paths(rng):
     assert float(ctc(np.array([[4, 2, 9, 0, 0]]), logits)[0]) == pytest.approx(-np.log(total), rel=1e-4)
 
 
+def test_what_does_not_fill_a_batch_changes(clips):
+    batches = Batches(clips, 4, 1)
+    heard = np.bincount(np.concatenate([batches.numbers(step) for step in range(40 * batches.per_epoch)]), minlength=23)
+    assert heard.min() > 25
+    assert heard.sum() == 800
+
+
+def test_lines_after_a_checkpoint_are_written_again(tmp_path):
+    log = MetricsLog(tmp_path)
+    for step in (1, 2, 3):
+        log.write(step, {"loss": 1.0})
+    with (tmp_path / "metrics.jsonl").open("a") as out:
+        out.write('{"step": 4, "lo')
+    again = MetricsLog(tmp_path)
+    assert again.lines == 3
+    again.cut(1)
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": 1.0}\n'
+
+
 def test_error_rates():
     assert edit_distance(["the", "cat", "sat"], ["the", "hat"]) == 2
     assert edit_distance("", "abc") == 3
@@ -99,6 +119,10 @@ def test_a_clip_whose_loss_is_not_finite_is_named_and_left_out(clips, caplog, mo
     assert np.isfinite(gradient).all()
     assert not gradient[1].any()
     assert "7.wav: its loss is not finite" in caplog.text
+    unusable.check()
+    unusable.numbers |= set(range(20))
+    with pytest.raises(TrainingError, match="smaller LEARNING_RATE"):
+        unusable.check()
 
 
 def test_early_stop_and_plateau(clips, tmp_path):

@@ -77,6 +77,9 @@ def test_rules_come_from_a_table(tmp_path):
 
 def test_numbers_are_spoken_and_letters_folded():
     assert spoken_numbers("12 000 \u20ac, 3,5 fois", "fr").split() == ["douze", "mille", "€,", "trois", "virgule", "cinq", "fois"]
+    assert spoken_numbers("1.000 mal", "de").split() == ["eintausend", "mal"]
+    assert spoken_numbers("1,200.5", "en").split() == ["one", "thousand,", "two", "hundred", "point", "five"]
+    assert spoken_numbers("le 12.10.1999", "fr") == "le 12.10.1999"
     assert folded("\u0153uvre \u00e9t\u00e9 \u00df") == "oeuvre ete ss"
     assert Rules(fold=True).labels("\u00c7a va") == "ca va"
 

@@ -1,4 +1,4 @@
-"""CMU AN4: `etc/an4_{train,test}.transcription`, `wav/an4{_clstk,test_clstk}/<speaker>/*.sph` (or raw)."""
+"""CMU AN4: `etc/an4_{train,test}.transcription`, `wav/an4{_clstk,test_clstk}/<speaker>/*.sph`."""
 
 from __future__ import annotations
 

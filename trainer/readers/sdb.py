@@ -25,8 +25,10 @@ OPUS_RATE_HZ, PACKET_SECONDS = 48_000, 0.06
 
 
 def read(path: Path) -> Iterator[Utterance]:
-    """Clips in order. Each is unpacked beside the file, into `<name>.clips/`, when it is first read. Raises ReaderError."""
-    folder = path.with_name(f"{path.name}.clips")
+    """Clips in order. Each is unpacked beside the file, into `<name>.clips-<its time>/`, when it is first read. Raises ReaderError."""
+    if not path.is_file():
+        raise ReaderError(f"{path}: no such file")
+    folder = path.with_name(f"{path.name}.clips-{path.stat().st_mtime_ns:x}")
     for number, (kind, sound, transcript) in enumerate(samples(path)):
         clip = folder / f"{number:08d}.{'wav' if kind == WAV else 'opus'}"
         data = sound if kind == WAV else ogg_opus(sound)
@@ -54,20 +56,18 @@ def samples(path: Path) -> Iterator[tuple[str, bytes, str]]:
                 found = {c["content"]: (c["mime-type"], data) for c, data in zip(schema, columns, strict=True)}
                 kind, sound = found["speech"]
                 yield kind, sound, found["transcript"][1].decode() if "transcript" in found else ""
-    except FileNotFoundError as error:
-        raise ReaderError(f"{path}: no such file") from error
     except (struct.error, KeyError, ValueError) as error:
         raise ReaderError(f"{path}: cut off, or not a sample database ({error})") from error
 
 
-def write(path: Path, clips: Iterable[tuple[np.ndarray, str, str]]) -> int:
-    """A database of (samples at 16 kHz, transcript, speaker), as WAV, short clips first; returns how many. Clips wait in a file beside."""
+def write(path: Path, clips: Iterable[tuple[np.ndarray, str]]) -> int:
+    """A database of (samples at 16 kHz, transcript), as WAV, short clips first; returns how many. Clips wait in a file beside."""
     schema = json.dumps({"schema": [{"content": "speech", "mime-type": WAV}, {"content": "transcript", "mime-type": "text/plain"}]}).encode()
     head = MAGIC + struct.pack(">Q", len(schema)) + schema
     unsorted = path.with_name(f"{path.name}.unsorted")
     places: list[tuple[int, int, int]] = []  # length of the clip, offset, bytes
     with unsorted.open("w+b") as waiting:
-        for sound, transcript, _ in clips:
+        for sound, transcript in clips:
             buffer = io.BytesIO()
             soundfile.write(buffer, to_int16(sound), SAMPLE_RATE_HZ, format="WAV", subtype="PCM_16")
             columns = b"".join(struct.pack(">I", len(data)) + data for data in (buffer.getvalue(), transcript.encode()))

@@ -1,6 +1,7 @@
 """The CSV of DeepSpeech and Coqui STT: `wav_filename,wav_filesize,transcript`, with or without further columns; TSV and JSON lines too.
 
-Paths are relative to the file's folder. Any audio that soundfile reads will do. `speaker` (or `client_id`) and `split` are used.
+Paths are relative to the file's folder. Any audio that soundfile reads will do. `speaker` (or `client_id`) and `split` are used: where rows have the
+split that is asked for, only those.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ COLUMNS = {"wav_filename", "transcript"}
 
 def read(path: Path) -> Iterator[Utterance]:
     """Rows in order. Raises ReaderError when the file or a column is missing."""
-    for row in _json_rows(path) if path.suffix == ".jsonl" else rows(path, COLUMNS, "excel-tab" if path.suffix == ".tsv" else "excel"):
+    tabs = path.suffix == ".tsv"
+    for row in _json_rows(path) if path.suffix == ".jsonl" else rows(path, COLUMNS, "excel-tab" if tabs else "excel", quoted=not tabs):
         yield Utterance(str(path.parent / row["wav_filename"]), row["transcript"], row.get("speaker") or row.get("client_id") or "",
                         row.get("split") or "")
 
@@ -30,4 +32,4 @@ def _json_rows(path: Path) -> Iterator[dict[str, str]]:
                 raise ReaderError(f"{path}:{number}: no {' and '.join(sorted(missing))}")
         except (json.JSONDecodeError, TypeError) as error:
             raise ReaderError(f"{path}:{number}: not a JSON object ({error})") from error
-        yield {name: str(value) for name, value in row.items()}
+        yield {name: "" if value is None else str(value) for name, value in row.items()}

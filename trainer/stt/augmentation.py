@@ -21,7 +21,7 @@ import soxr
 from scipy.ndimage import map_coordinates
 
 from trainer import audio, mfcc, readers
-from trainer.audio import SAMPLE_RATE_HZ, Audio
+from trainer.audio import SAMPLE_RATE_HZ, Audio, AudioError
 from trainer.readers import Utterance
 
 DOMAINS = ("sample", "signal", "spectrogram", "features")
@@ -96,6 +96,10 @@ class Augmentation:
 
     entries: tuple[Augment, ...]
 
+    def sources(self) -> list[Utterance]:
+        """What is laid over, of all overlays. Raises ReaderError, AugmentError."""
+        return [u for entry in self.entries if entry.name == "overlay" for u in _overlays(entry.values["source"])]
+
     def of(self, domain: str) -> list[Augment]:
         """Entries of a domain, in order."""
         return [entry for entry in self.entries if entry.domain == domain]
@@ -107,7 +111,7 @@ class Augmentation:
             return list(pool.map(lambda job: self._log_mels(job[0], job[1], clock, job[2]), zip(clips, needed, seeds, strict=True)))
 
     def _log_mels(self, clip: Utterance, needed: int, clock: float, rng: np.random.Generator) -> np.ndarray:
-        samples = audio.read(Path(clip.path), clip.start, clip.end, clip.channel)
+        samples = _heard(clip)
         for domain in ("sample", "signal"):
             for entry in self.of(domain):
                 if rng.random() < entry.probability:
@@ -184,6 +188,13 @@ def _to_dbfs(samples: Audio, dbfs: float) -> Audio:
     return np.clip(samples * 10 ** ((dbfs - _dbfs(samples)) / 20), -1, 1).astype(np.float32)
 
 
+def _heard(clip: Utterance) -> Audio:
+    try:
+        return audio.read(Path(clip.path), clip.start, clip.end, clip.channel)
+    except AudioError as error:
+        raise AudioError(f"{clip.path}: {error}") from error
+
+
 @cache
 def _overlays(source: str) -> list[Utterance]:
     path = Path(source)
@@ -200,7 +211,7 @@ def _overlay(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Aud
         at = 0
         while at < len(samples):
             clip = clips[rng.integers(len(clips))]
-            piece = audio.read(Path(clip.path), clip.start, clip.end, clip.channel)
+            piece = _heard(clip)
             start = int(rng.integers(len(piece))) if at == 0 else 0
             piece = piece[start : start + len(samples) - at]
             layer[at : at + len(piece)] += piece

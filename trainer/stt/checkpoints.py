@@ -45,7 +45,9 @@ def read_start(folder: Path, n_hidden: int) -> Start:
     if found != n_hidden:
         raise CheckpointError(f"{folder}: the checkpoint has n_hidden {found}, not {n_hidden}: set N_HIDDEN={found}")
     classes = weights["layer_6/bias"].shape[0]
-    alphabet = read_alphabet(read_alphabet_beside(folder)) if classes != 256 or (folder / "alphabet.txt").exists() else ByteAlphabet()
+    path = folder / "alphabet.txt"
+    in_bytes = classes == 256 and (not path.exists() or path.read_text(encoding="utf-8").startswith("# bytes_output_mode"))
+    alphabet = ByteAlphabet() if in_bytes else read_alphabet(read_alphabet_beside(folder))
     if classes != len(alphabet.labels) + 1:
         raise CheckpointError(f"{folder}: the checkpoint has {classes} classes, its alphabet {len(alphabet.labels)} labels and the blank")
     return Start(weights, alphabet, fingerprint(folder))

@@ -68,14 +68,8 @@ class Scorer:
             import kenlm
         except ModuleNotFoundError as error:
             raise DecoderError("the Python package kenlm is not installed: it is in the train image") from error
-        data = path.read_bytes()
-        at = data.rfind(struct.pack("<iiB", MAGIC, FILE_VERSION, 0))
-        if at < 0:
-            raise DecoderError(f"{path}: not a scorer of words")
-        self.alpha, self.beta = struct.unpack_from("<dd", data, at + 9)
+        self.alpha, self.beta, self.vocabulary = read_scorer(path, alphabet)
         self.model = kenlm.Model(str(path))
-        self.order = self.model.order
-        self.vocabulary = _automaton(data, at + 25, len(alphabet.labels) + 1, path)
         self.space = alphabet.labels.index(SPACE)
         self.alphabet = alphabet
         self._state = kenlm.State
@@ -100,6 +94,16 @@ def load_scorer(path: Path, alphabet: Alphabet) -> Scorer:
     return Scorer(path, alphabet)
 
 
+def read_scorer(path: Path, alphabet: Alphabet) -> tuple[float, float, Vocabulary]:
+    """(alpha, beta, automaton). Raises DecoderError, also when it was made for another alphabet."""
+    data = path.read_bytes()
+    at = data.rfind(struct.pack("<iiB", MAGIC, FILE_VERSION, 0))
+    if at < 0:
+        raise DecoderError(f"{path}: not a scorer of words")
+    alpha, beta = struct.unpack_from("<dd", data, at + 9)
+    return alpha, beta, _automaton(data, at + 25, len(alphabet.labels) + 1, path)
+
+
 def _automaton(data: bytes, at: int, classes: int, path: Path) -> Vocabulary:
     """OpenFst's ConstFst, as `export.scorer.const_fst` writes it."""
     (magic,) = struct.unpack_from("<i", data, at)
@@ -110,6 +114,8 @@ def _automaton(data: bytes, at: int, classes: int, path: Path) -> Vocabulary:
     table = np.frombuffer(data, np.dtype([("final", "<f4"), ("first", "<u4"), ("count", "<u4"), ("unused", "<u8")]), states, start)
     start = -(-(start + 20 * states) // 16) * 16
     found = np.frombuffer(data, np.dtype([("label", "<i4"), ("out", "<i4"), ("weight", "<f4"), ("target", "<i4")]), arcs, start)
+    if len(found) and int(found["label"].max()) >= classes:
+        raise DecoderError(f"{path}: made for another alphabet: it has labels up to {int(found['label'].max())}, this one {classes - 1}")
     return Vocabulary(table["first"].astype(np.int64), table["count"].astype(np.int64), found["label"].astype(np.int64),
                       found["target"].astype(np.int32), np.isfinite(table["final"]), classes)
 

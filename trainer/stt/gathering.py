@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from dotenv import dotenv_values
+
 from trainer import languages, readers
 from trainer.audio import SAMPLE_RATE_HZ
 from trainer.languages import Language, Line
 from trainer.mfcc import STEP_SAMPLES
 from trainer.readers import Utterance
-from trainer.settings import Loaded
+from trainer.settings import DEFAULTS_FILE, Loaded
 from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps
 from trainer.stt import preparation, sources
@@ -52,7 +54,8 @@ class Material:
         """(title, licence, source) of each corpus."""
         found = {}
         for name in dict.fromkeys(name for by_name in sets.values() for name in by_name):
-            module = readers.reader(name) if name in readers.names() else None
+            kind = name.split("-")[0]
+            module = readers.reader(kind) if kind in readers.names() else None
             found[name] = (module.TITLE, module.LICENCE, module.SOURCE) if module else (name, "", "")
         return found
 
@@ -60,6 +63,8 @@ class Material:
 def gather(loaded: Loaded, steps: Steps, language: Language | None) -> Material:
     """All utterances, by use. Raises LanguageError, ReaderError, TextError, CorpusError, ValueError."""
     s: SpeechSettings = loaded.settings
+    if language and (given := [use.upper() for use in ("dev", "test", "metrics") if getattr(s, f"{use}_files")]):
+        raise ValueError(f"{', '.join(given)}_FILES would have no effect: with MODEL_LANGUAGE the corpora of importers.sh are split")
     rules = _rules(s, language)
     material = Material(Alphabet(()), rules, Split(), language)
     corpora = _of_language(loaded, steps, language, material) if language else _of_files(s)
@@ -123,19 +128,21 @@ def _labelled(corpus: Corpus, rules: Rules | None, material: Material) -> list[U
 def _of_language(loaded: Loaded, steps: Steps, language: Language, material: Material) -> list[Corpus]:
     s: SpeechSettings = loaded.settings
     place = s.data_dir / "sources"
-    corpora = []
+    corpora: list[Corpus] = []
     for line in languages.told_lines(language.folder / "importers.sh", script_variables(loaded, language)):
         found = sources.locate(line.name, line.places, line.options, place, s.download)
         if isinstance(found, sources.Missing):
             material.missing.append(found)
             log.info("%s: not there: %s", found.name, found.advice)
             continue
-        folder = sources.unpacked(steps, line.name, found, line.options.get("sha256", ""))
+        folder = found[0] if line.name in FILES else sources.unpacked(steps, line.name, found, line.options.get("sha256", ""))
         options = {k: v for k, v in line.options.items() if k not in sources.OWN_OPTIONS}
         utterances = list(readers.read(line.name, folder, options))
         if line.options.get("numbers") == "words":
             utterances = [replace(u, transcript=spoken_numbers(u.transcript, language.code)) for u in utterances]
-        corpora.append(Corpus(line.name, tuple(utterances), line.options.get("sentences") == "shared"))
+        count = sum(c.name.split("-")[0] == line.name for c in corpora)
+        name = f"{line.name}-{count + 1}" if count else line.name
+        corpora.append(Corpus(name, tuple(utterances), line.options.get("sentences") == "shared"))
     if not corpora:
         raise ValueError(f"no corpus of '{language.code}' is in {place}: " + "; ".join(f"{m.name}: {m.advice}" for m in material.missing))
     return corpora
@@ -143,7 +150,8 @@ def _of_language(loaded: Loaded, steps: Steps, language: Language, material: Mat
 
 def script_variables(loaded: Loaded, language: Language) -> dict[str, str]:
     """What importers.sh and prepare_lm.sh see: params.sh, and all settings as they were resolved."""
-    own = {k: os.environ.get(k, v) for k, v in languages.variables(language.folder / "params.sh").items()}
+    file = dotenv_values(loaded.settings.data_dir / DEFAULTS_FILE)
+    own = {k: os.environ.get(k) or file.get(k) or v for k, v in languages.variables(language.folder / "params.sh").items()}
     settings = {k.upper(): "" if v is None else str(int(v) if isinstance(v, bool) else v) for k, v in loaded.settings.model_dump().items()}
     return own | settings
 
@@ -154,11 +162,13 @@ def _of_files(s: SpeechSettings) -> list[Corpus]:
     for use in USES:
         for name in (n.strip() for n in getattr(s, f"{use}_files").split(",") if n.strip()):
             kind, path = readers.place_of(name)
-            given = list(readers.read(kind, path))
-            official = {u.split for u in given} & {"dev", "test"}
+            options = {"duplicate_sentence_count": str(s.duplicate_sentence_count)} if kind == "common_voice" else {}
+            given = list(readers.read(kind, path, options))
             wanted = "dev" if use == "metrics" else use
-            if official and kind not in FILES:
+            if any(u.split == wanted for u in given):
                 given = [u for u in given if u.split == wanted]
+            elif kind not in FILES and any(u.split for u in given):
+                raise ValueError(f"{use.upper()}_FILES: {name} has no official {wanted} set; it has {', '.join(sorted({u.split for u in given}))}")
             found.setdefault(f"{use}:{kind if kind not in FILES else path.stem}", []).extend(replace(u, split=use) for u in given)
     if not any(name.startswith("train:") for name in found):
         raise ValueError("nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or MODEL_LANGUAGE")
@@ -176,7 +186,9 @@ def _as_given(corpora: Sequence[Corpus]) -> Split:
             split.sets[use][name] = list(corpus.utterances)
     if not split.sets["dev"]:
         train = split.of("train")
-        chosen = {id(u) for u in train if share(u.speaker or u.path) < 0.1} or {id(u) for u in train[::10]}
+        chosen = {id(u) for u in train if share(u.speaker or u.path) < 0.1}
+        if not 0 < len(chosen) < len(train) / 3:  # a few speakers only
+            chosen = {id(u) for u in train[::10]}
         split.sets["dev"] = {"held_out": [u for u in train if id(u) in chosen]}
         split.sets["train"] = {name: kept for name, found in split.sets["train"].items() if (kept := [u for u in found if id(u) not in chosen])}
         log.info("no DEV_FILES: %d of %d clips (a tenth of the speakers) are held out of training", len(chosen), len(train))
@@ -238,13 +250,14 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
 
 
 def utterance_key(utterances: Sequence[Utterance]) -> str:
-    """What was said, in which files, of what size."""
+    """What was said, in which files, of what size and time."""
     total = hashlib.sha256()
     for u in utterances:
         try:
-            size = os.stat(u.path).st_size
+            told = os.stat(u.path)
+            size = f"{told.st_size} {told.st_mtime_ns}"
         except OSError:
-            size = -1
+            size = "none"
         total.update(f"{u.path}\0{size}\0{u.transcript}\0{u.speaker}\0{u.start}\0{u.end}\0{u.channel}\n".encode())
     return total.hexdigest()[:16]
 

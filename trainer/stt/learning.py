@@ -124,11 +124,13 @@ class Batches:
         if epoch != self._epoch:
             rng = np.random.default_rng([self.seed, epoch])
             lengths = self.clips.frames.index["length"]
-            order = np.argsort(-lengths if epoch == 0 else lengths + rng.uniform(0, FRAMES_MULTIPLE, len(lengths)), kind="stable")
             whole = self.per_epoch * self.size
-            if len(order) < whole:
-                order = np.resize(order, whole)
-            batches = order[:whole].reshape(self.per_epoch, self.size)
+            if epoch == 0:
+                order = np.argsort(-lengths, kind="stable")[:whole]
+            else:  # what does not fill a batch is left out by chance, another time others
+                some = rng.permutation(len(lengths))[:whole]
+                order = some[np.argsort(lengths[some] + rng.uniform(0, FRAMES_MULTIPLE, len(some)), kind="stable")]
+            batches = np.resize(order, whole).reshape(self.per_epoch, self.size)
             turn = np.arange(self.per_epoch)
             rng.shuffle(turn[int(epoch == 0) :])  # the longest stays first of all
             self._batches = batches[turn]
@@ -166,6 +168,11 @@ class Unusable:
         with tf.control_dependencies([tf.cond(tf.reduce_all(finite), lambda: tf.constant(0), lambda: self._told(targets, finite))]):
             return tf.where(finite, each, 0.0)
 
+    def check(self) -> None:
+        """Raises TrainingError when it is not the clips."""
+        if len(self.numbers) * 2 > len(self.clips.labels):
+            raise TrainingError("the loss of most clips is not finite: try a smaller LEARNING_RATE")
+
     def _told(self, targets: Any, finite: Any) -> Any:
         import tensorflow as tf
 
@@ -173,8 +180,6 @@ class Unusable:
             for number in set(map(int, np.asarray(numbers))) - self.numbers:
                 self.numbers.add(number)
                 log.warning("%s: its loss is not finite; the clip is left out of the step", self.clips.names[number].path)
-            if len(self.numbers) * 2 > len(self.clips.labels):
-                raise ValueError("the loss of most clips is not finite: try a smaller LEARNING_RATE")
             return 0
 
         return tf.py_function(note, [tf.boolean_mask(tf.cast(targets, tf.int32)[:, 2], ~finite)], tf.int32)
@@ -216,8 +221,8 @@ class Learning:
 
     def state(self) -> dict[str, np.ndarray]:
         """Best weights, and how long the loss has not fallen, for the checkpoint."""
-        told = {"scores": np.array([b.score for b in self.best]), "lowest": np.array(self.lowest_loss), "waited": np.array(self.waited),
-                "factor": np.asarray(self.rate.factor)}
+        told = {"lines": np.array(self.log.lines), "scores": np.array([b.score for b in self.best]), "lowest": np.array(self.lowest_loss),
+                "waited": np.array(self.waited), "factor": np.asarray(self.rate.factor)}
         return told | {f"best{i}_{j}": w for i, b in enumerate(self.best) for j, w in enumerate(b.weights)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -226,6 +231,7 @@ class Learning:
         self.best = [Best(float(score), [state[f"best{i}_{j}"] for j in range(count)]) for i, score in enumerate(state["scores"])]
         self.lowest_loss, self.waited = float(state["lowest"]), int(state["waited"])
         self.rate.factor.assign(state["factor"])
+        self.log.cut(int(state["lines"]))
 
     def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
         """Dev loss and error rates; keep the weights of the best rounds."""
@@ -285,12 +291,15 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
         rate = Rate(cosine(total, s.learning_rate) if s.learning_rate_schedule == "cosine" else s.learning_rate)
         learning = Learning(s, dev, sets.get("metrics"), alphabet, rate, 1 / epochs_a_round, out)
 
+        unusable = Unusable(heard)
+
         def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            unusable.check()
             rng = np.random.default_rng([s.random_seed, step])
             return batch_of(heard, batches.numbers(step), heard.longest, rng, s.voices, augmentation, step / total)
 
         optimizer = averaged_adamw(rate, total, s.weight_decay, beta_1=s.beta1, beta_2=s.beta2, epsilon=s.epsilon)
-        loop = Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, Unusable(heard).loss, jit_compile=False)
+        loop = Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, unusable.loss, jit_compile=False)
         try:
             loop.run()
         except tf.errors.ResourceExhaustedError as error:  # in the first step, if ever: the longest batch is the first
@@ -301,8 +310,11 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
             ) from error
         for weight, value in zip(model.weights, learning.result(), strict=True):
             weight.assign(value)
-        (out / "checkpoint.npz").unlink()
-    np.savez(out / "weights.npz", **deepspeech.weights_of(model))
+    unfinished = out / "weights.tmp"
+    with unfinished.open("wb") as file:
+        np.savez(file, **deepspeech.weights_of(model))
+    unfinished.replace(out / "weights.npz")
+    (out / "checkpoint.npz").unlink(missing_ok=True)  # last: until then a killed run goes on from it
 
 
 def evaluate(model: keras.Model, clips: Clips, alphabet: Alphabet, size: int) -> dict[str, float]:

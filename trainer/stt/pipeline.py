@@ -23,8 +23,8 @@ from trainer.machine import check_gpu, cores
 from trainer.readers import Utterance
 from trainer.settings import Loaded
 from trainer.settings_stt import SpeechSettings
-from trainer.steps import Steps, fingerprint
-from trainer.stt import augmentation, checkpoints, gathering, language_model, preparation, report, tuning
+from trainer.steps import Steps
+from trainer.stt import augmentation, checkpoints, decoder, gathering, language_model, preparation, report, sources, tuning
 from trainer.stt.client import LIBRARIES, fetch
 from trainer.stt.decoder import Search
 from trainer.stt.evaluation import Run, agreement, error_rates, hear, hear_clips, network_scores, read_all, search_all
@@ -35,7 +35,6 @@ from trainer.text import Alphabet
 from trainer.workers import Workers
 
 log = logging.getLogger("trainer")
-STAGES = ("import", "alphabet", "lm", "train", "tune", "export", "test", "package")
 CLIENT_CLIPS = 150  # of each test set, heard by the clients themselves
 Sets = dict[str, dict[str, Path]]  # use -> corpus -> stored set
 
@@ -53,12 +52,16 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
     """The line up to a stage. Raises the one-line errors of its parts, and Stopped."""
     s: SpeechSettings = loaded.settings
     check_gpu(s.keras_backend)
-    augmentation.parse(s.augmentations())  # what is wrong with it is said before hours are spent
+    if s.scorer_path and not s.scorer_path.is_file():
+        raise ValueError(f"SCORER_PATH: {s.scorer_path}: no such file")
+    laid_over = augmentation.parse(s.augmentations()).sources()  # what is wrong with it is said before hours are spent
     start = checkpoints.read_start(s.load_checkpoint_dir, s.n_hidden) if s.load_checkpoint_dir else None
     if start is None and (s.epochs == 0 or s.drop_source_layers):
         raise ValueError("EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights: give LOAD_CHECKPOINT_DIR")
     language = languages.read(s.model_language, s.data_dir) if s.model_language and not s.train_files else None
     material = gathering.gather(loaded, steps, language)
+    if s.scorer_path:
+        decoder.read_scorer(s.scorer_path, material.alphabet)
     if until == "alphabet":
         return _alphabet(steps, material)
     with Workers(s.workers or cores()) as workers:
@@ -74,9 +77,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
             if built is None:
                 raise ValueError("LM_TEXT is empty: give a text, or `transcripts`")
             return Result(pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta), {}, made=True)
-        trained = train(steps, s, material.alphabet, sets, start)
-        if until == "train":
-            return Result(trained, {}, made=True)
+        trained = train(steps, s, material.alphabet, sets, start, gathering.utterance_key(laid_over) if laid_over else "")
         scored = make_scorer(loaded, steps, workers, material.alphabet, built, trained, sets)
         if until == "tune":
             return Result(scored or trained, {}, made=True)
@@ -120,7 +121,7 @@ def build_language_model(steps: Steps, s: SpeechSettings, material: Material) ->
         return None
     if s.bytes_output_mode:
         if s.lm_text:
-            raise ValueError("BYTES_OUTPUT_MODE: scorers are made of words, which bytes have none of: leave LM_TEXT empty, or give SCORER_PATH")
+            raise ValueError("BYTES_OUTPUT_MODE: scorers are made of words, which bytes have none of: leave LM_TEXT empty")
         log.info("bytes_output_mode: no scorer is made")
         return None
     plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, s.lm_pointer_bits, s.lm_quantization_bits)
@@ -142,13 +143,11 @@ def make_scorer(
     """kenlm.scorer with the weights that were given, or those that are best on dev clips."""
     s: SpeechSettings = loaded.settings
     if s.scorer_path:
-        if not s.scorer_path.is_file():
-            raise ValueError(f"SCORER_PATH: {s.scorer_path}: no such file")
 
         def take(out: Path) -> None:
             (out / language_model.PACKAGE).write_bytes(s.scorer_path.read_bytes())  # type: ignore[union-attr]
 
-        return steps.run("scorer", take, {"given": fingerprint(s.scorer_path.parent) + s.scorer_path.name})
+        return steps.run("scorer", take, {"given": sources.checksum(s.scorer_path, steps.work / "checksums.json")})
     if built is None:
         return None
     given = [name.upper() for name in ("lm_alpha", "lm_beta") if loaded.sources[name] != "default"]
@@ -189,16 +188,16 @@ def load_sets(folders: Sequence[Path], alphabet: Alphabet) -> Any:
     return Clips(preparation.Joined(sets), labels, [u for folder in folders for u in preparation.utterances_kept(folder)])
 
 
-def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start: checkpoints.Start | None) -> Path:
+def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start: checkpoints.Start | None, laid_over: str) -> Path:
     """The trained weights (weights.npz), by the names of the original checkpoints."""
 
     def make(out: Path) -> None:
         from trainer.stt import learning
 
-        learning.train(s, alphabet, {use: load_sets(list(found.values()), alphabet) for use, found in sets.items() if use != "test"},
-                       spec_of(s, alphabet), start, out)
+        used = {use: load_sets(list(found.values()), alphabet) for use, found in sets.items() if use != "test"}
+        learning.train(s, alphabet, {use: clips for use, clips in used.items() if len(clips.labels)}, spec_of(s, alphabet), start, out)
 
-    params = {name: getattr(s, name) for name in TRAINING} | {"augmentations": s.augmentations()}
+    params = {name: getattr(s, name) for name in TRAINING} | {"augmentations": s.augmentations(), "laid_over": laid_over}
     if start:
         params["start"] = start.key
     inputs = {f"{use}_{name}": path for use in ("train", "dev", "metrics") for name, path in sets.get(use, {}).items()}
@@ -367,5 +366,3 @@ def deliver(
     package.deliver({**files, "training.log": log_file}, folder)
     pointer.write_text(str(folder))
     return Result(folder, figures, made=True)
-
-

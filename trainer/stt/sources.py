@@ -8,6 +8,7 @@ import hashlib
 import json
 import logging
 import lzma
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,8 +48,8 @@ def locate(name: str, wanted: Sequence[str], options: dict[str, str], sources: P
             found.append(path)
             continue
         matches: list[Path] = []
-        for pattern in place.split("|"):
-            matches = matches or sorted(sources.glob(pattern))
+        for pattern in filter(None, place.split("|")):
+            matches = matches or _matches(sources, pattern)
         if not matches:
             return Missing(name, f"put {' or '.join(place.split('|'))} into {sources}" + (f" (from {options['from']})" if "from" in options else ""))
         parts = matches[0].suffix[1:].isdigit()
@@ -57,6 +58,14 @@ def locate(name: str, wanted: Sequence[str], options: dict[str, str], sources: P
             matches = matches[-1:]
         found += matches
     return found
+
+
+def _matches(sources: Path, pattern: str) -> list[Path]:
+    """Files of `sources`, or of an absolute pattern, by the numbers in their names; increments ("delta") are no whole release."""
+    place = Path(pattern)
+    found = Path(place.anchor).glob(str(place.relative_to(place.anchor))) if place.is_absolute() else sources.glob(pattern)
+    by_number = [([int(n) for n in re.findall(r"\d+", p.name)], p) for p in found if "delta" not in p.name]
+    return [p for _, p in sorted(by_number)]
 
 
 def checksum(path: Path, known: Path) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from trainer.readers import Utterance
 
+OTHER_NAMES = {"valid": "dev", "validation": "dev", "val": "dev", "devtest": "dev"}
 USES = ("test", "dev", "train")  # who comes first keeps a clip, a speaker, a sentence
 
 
@@ -42,6 +43,7 @@ def with_splits(utterances: Sequence[Utterance]) -> list[Utterance]:
     """Official splits as they are. Without any: 80/10/10 by speaker, by sentence where speakers are unknown. Without an official dev
     set, a tenth of the training speakers is one.
     """
+    utterances = [replace(u, split=OTHER_NAMES.get(u.split, u.split)) for u in utterances]
     official = {u.split for u in utterances} - {""}
 
     def use(u: Utterance) -> str:
@@ -64,6 +66,7 @@ def assign(corpora: Iterable[Corpus], most_of_a_sentence: int = 0) -> Split:
     placed = {c.name: with_splits(c.utterances) for c in corpora}
     heard: dict[str, str] = {}  # sentence -> the use that has it
     count: Counter[str] = Counter()
+    split.rejected += [(u, f"split '{u.split}'") for found in placed.values() for u in found if u.split not in USES]
     for number, use in enumerate(USES):
         for corpus in corpora:
             speakers = {u.speaker: u.split for other in USES[:number] for u in placed[corpus.name] if u.split == other and u.speaker}
