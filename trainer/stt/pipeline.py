@@ -311,7 +311,7 @@ def test(
         found: dict[str, Any] = {}
         for name, folder in scores.items():
             said, some = preparation.transcripts(sets[use][name]), preparation.utterances_kept(sets[use][name])[:CLIENT_CLIPS]
-            label = f"{use} {name}"
+            label = use if name == use else f"{use} {name}"
             found[label] = {}
             heard: dict[bool, list[str]] = {}
             for with_scorer in [False, True] if scorer else [False]:

@@ -110,7 +110,7 @@ def write_page(parts: Parts, path: Path) -> None:
              for label, by in figures.items() for decoder, r in by.items()]
     cards = [(f"{100 * headline['wer']:.1f} %", "word error rate"), (f"{100 * headline['cer']:.1f} %", "character error rate"),
              (str(s.n_hidden), "hidden units"), (f"{sum(float(r[3]) for r in data(parts) if r[0] == 'train'):.2f} h", "trained on")]
-    tables = [
+    tables: list[tuple[str, list[str], list[list[str]]]] = [
         ("Error rates", ["set", "decoded by", "clips", "WER", "95 %", "CER"], [list(r) for r in rates(figures)]),
         ("Words wrong", ["set", "decoded by", "inserted", "deleted", "substituted", "same text as our decoder"], edits),
         ("Data", ["set", "corpus", "clips", "hours", "licence", "source"], [list(r) for r in data(parts)]),
@@ -120,6 +120,7 @@ def write_page(parts: Parts, path: Path) -> None:
     ]
     missing = [f"{m.name} was not there: {m.advice}" for m in parts.material.missing]
     subtitle = f"{s.export_language or s.model_language} · for DeepSpeech 0.9.3 and Coqui STT 1.4"
+    tables = [table for table in tables if table[2]]
     report.write(path, f"Speech to text: {name_of(s)}", subtitle, cards, plots, tables, missing)
 
 
