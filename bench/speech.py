@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from trainer.workers import Workers
 ALPHABET = Alphabet(tuple(" abcdefghijklmnopqrstuvwxyz'"))
 SENTENCE = "the quick brown fox jumps over the lazy dog and then it runs away"
 CLIP_SECONDS = 4.7
-FILES = 240
+FILES = 960
 HIDDEN, BATCH = 512, 16
 
 
@@ -57,17 +58,19 @@ def imported(found: list[Utterance], home: Path, pool: Workers) -> float:
     return len(found) / (time.perf_counter() - start)
 
 
-def sox_rate(found: list[Utterance], home: Path, seconds: float) -> float:
-    """Clips per second of one `sox` and one `soxi` process a file, as the original importers do it, on one core."""
+def sox_rate(found: list[Utterance], home: Path, cores: int) -> float:
+    """Clips per second of one `sox` and one `soxi` process a file, as the original importers do it, on as many cores."""
     home.mkdir()
-    start, count = time.perf_counter(), 0
-    while time.perf_counter() - start < seconds:
-        out = home / f"{count}.wav"
-        source = found[count % len(found)].path
-        subprocess.run(["sox", source, "-r", "16000", "-c", "1", "-b", "16", str(out)], check=True, capture_output=True)
+
+    def convert(number: int) -> None:
+        out = home / f"{number}.wav"
+        subprocess.run(["sox", found[number].path, "-r", "16000", "-c", "1", "-b", "16", str(out)], check=True, capture_output=True)
         subprocess.run(["soxi", "-s", str(out)], check=True, capture_output=True)
-        count += 1
-    return count / (time.perf_counter() - start)
+
+    start = time.perf_counter()
+    with ThreadPoolExecutor(cores) as threads:
+        list(threads.map(convert, range(len(found))))
+    return len(found) / (time.perf_counter() - start)
 
 
 def training_rate(stored: Path, seconds: float) -> float:
@@ -171,9 +174,9 @@ def rows(row: Any, home: Path, pool: Workers, seconds: float) -> None:
     with tempfile.TemporaryDirectory(dir=home) as name:
         place = Path(name)
         found = make_files(place / "mp3")
-        pool.run(abs, range(pool.count), "starting workers")
+        imported(found[: 64 * pool.count], place / "warm", pool)
         import_rate = imported(found, place / "stored", pool)
-        row("import of mp3 clips, per core", import_rate / pool.count, sox_rate(found, place / "wav", seconds / 2), None, "clips/s")
+        row("import of mp3 clips, all cores", import_rate, sox_rate(found, place / "wav", pool.count), None, "clips/s")
         assert agreement_of_forms() < 1e-2
         ours, plain = training_rate(place / "stored", seconds), plain_training_rate(place / "stored", seconds)
         row(f"STT training steps, n_hidden {HIDDEN}, batch 16", ours, plain, 0.30, "/s")

@@ -32,11 +32,13 @@ def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
     try:
         with soundfile.SoundFile(path) as file:
             stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
-            frames = int(seconds * file.samplerate)
+            frames = min(int(seconds * file.samplerate), file.frames + 1)  # no larger: room for a minute costs as much as decoding
             seen = 0
             for block in file.blocks(frames, dtype="float32", always_2d=True):
                 seen += len(block)
-                mono = np.nan_to_num(block.mean(axis=1, dtype=np.float32))
+                mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+                if not np.isfinite(mono.sum()):
+                    mono = np.nan_to_num(mono)
                 yield stream.resample_chunk(mono, last=len(block) < frames)
             if seen and seen % frames == 0:
                 yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
