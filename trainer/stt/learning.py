@@ -24,7 +24,6 @@ from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, co
 
 log = logging.getLogger("trainer")
 FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled once
-TEMPO = 0.16
 HEAD = 3  # numbers before the labels of a target: frames, labels, the clip's number
 ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
 
@@ -66,8 +65,7 @@ def batch_of(
     else:
         mels = [clips.frames.raw(int(number)) for number in numbers]
     if rng is not None and voices > 0:
-        tempo = float(rng.uniform(-TEMPO, TEMPO))  # of the whole batch, so that clips of like length stay so
-        mels = [other_voice(m, frames_needed(text), rng, voices, tempo) for m, text in zip(mels, labels, strict=True)]
+        mels = [other_voice(m, frames_needed(text), rng, voices) for m, text in zip(mels, labels, strict=True)]
     x = mfcc_batch(mels)
     if augmentation is not None and rng is not None:
         augmentation.features(x, [len(m) for m in mels], clock, rng)
@@ -78,12 +76,12 @@ def batch_of(
     return x, y, np.ones(len(numbers), np.float32)
 
 
-def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float, tempo: float) -> np.ndarray:
-    """Another tempo (logarithm of the factor), size of head (mel axis scaled), microphone (level and tilt), noise, and SpecAugment's masks.
+def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float) -> np.ndarray:
+    """Another tempo, size of head (mel axis scaled), microphone (level and tilt), noise, and SpecAugment's masks.
 
     `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the axis.
     """
-    fast = float(np.exp((tempo + rng.uniform(-0.03, 0.03)) * amount))
+    fast = float(np.exp(rng.uniform(-0.18, 0.18) * amount))
     count = max(needed, 1, round(len(mels) / fast))
     mels = _at(mels, np.linspace(0, len(mels) - 1, count))
     head = float(np.exp(rng.uniform(-0.12, 0.12) * amount))
