@@ -24,6 +24,7 @@ from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, co
 
 log = logging.getLogger("trainer")
 FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled once
+MIXED_FRAMES = 48  # clips of a batch may differ so much in length: with 32 they are too much alike, and it learns slower
 HEAD = 3  # numbers before the labels of a target: frames, labels, the clip's number
 ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
 
@@ -129,7 +130,7 @@ class Batches:
                 order = np.argsort(-lengths, kind="stable")[:whole]
             else:  # what does not fill a batch is left out by chance, another time others
                 some = rng.permutation(len(lengths))[:whole]
-                order = some[np.argsort(lengths[some] + rng.uniform(0, FRAMES_MULTIPLE, len(some)), kind="stable")]
+                order = some[np.argsort(lengths[some] + rng.uniform(0, MIXED_FRAMES, len(some)), kind="stable")]
             batches = np.resize(order, whole).reshape(self.per_epoch, self.size)
             turn = np.arange(self.per_epoch)
             rng.shuffle(turn[int(epoch == 0) :])  # the longest stays first of all
