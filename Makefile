@@ -3,8 +3,8 @@ RUN = $(COMPOSE) run --rm
 IN_TEST = $(RUN) test sh -c 'setup_python_venv --dev >/dev/null && cd /opt/voicekiln && exec "$$@"' sh
 PYTHON = /data/.venv/bin/python
 
-# CMU AN4: unpacked as it is published, or a folder with train.csv (and test.csv)
-AN4 ?= $(firstword $(wildcard data/sources/an4 ../shared/data/an4))
+# CMU AN4: unpacked as it is published, or a folder with train.csv (and test.csv); in data/sources, or in data of a folder beside this one
+AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
 AN4_OPTIONS ?= --n-hidden 256 --epochs 260 --learning-rate 0.002 --weight-decay 0.1 --dropout-rate 0.2 --voices 1.1 --lm-text transcripts \
@@ -20,7 +20,7 @@ wakeword: ## Train a wake word: make wakeword PHRASE="hey buster" [OPTIONS="--qu
 	$(RUN) wakeword train_wake_word $(OPTIONS) "$(PHRASE)"
 
 an4: ## Speech to text on CMU AN4, end to end in half an hour: make an4 [AN4=data/sources/an4]
-	@test -n "$(AN4)" || { echo 'unpack http://www.speech.cs.cmu.edu/databases/an4/ (an4_sphere.tar.gz) into data/sources/an4' >&2; exit 2; }
+	@test -d "$(AN4)" || { echo 'unpack http://www.speech.cs.cmu.edu/databases/an4/ (an4_sphere.tar.gz) into data/sources/an4' >&2; exit 2; }
 	$(COMPOSE) run --rm --volume "$(abspath $(AN4)):/an4:ro" train trainer stt package $(AN4_FILES) $(AN4_OPTIONS)
 
 test: ## Unit tests, tiny end-to-end lines, and the models in the real client (in a container)

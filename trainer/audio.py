@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -24,28 +25,35 @@ def resample(samples: np.ndarray, rate_hz: float, quality: str = "HQ") -> Audio:
     return soxr.resample(np.asarray(samples, np.float32), rate_hz, SAMPLE_RATE_HZ, quality=quality)
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    """The file; what goes wrong with it is an AudioError."""
+    try:
+        with soundfile.SoundFile(path) as file:
+            yield file
+    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a .raw file tells no rate
+        if not path.exists():
+            raise AudioError("no such file") from error
+        raise AudioError(f"cannot be decoded ({_reason(error)})") from error
+
+
 def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
     """Decode a file of any length in blocks, mixed to mono and resampled: memory stays flat.
 
     Raises AudioError when the file is missing, empty or not decodable.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
-            frames = min(int(seconds * file.samplerate), file.frames + 1)  # no larger: room for a minute costs as much as decoding
-            seen = 0
-            for block in file.blocks(frames, dtype="float32", always_2d=True):
-                seen += len(block)
-                mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
-                if not np.isfinite(mono.sum()):
-                    mono = np.nan_to_num(mono)
-                yield stream.resample_chunk(mono, last=len(block) < frames)
-            if seen and seen % frames == 0:
-                yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a .raw file tells no rate
-        if not path.exists():
-            raise AudioError("no such file") from error
-        raise AudioError(f"cannot be decoded ({_reason(error)})") from error
+    with _opened(path) as file:
+        stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
+        frames = min(int(seconds * file.samplerate), file.frames + 1)  # no larger: room for a minute costs as much as decoding
+        seen = 0
+        for block in file.blocks(frames, dtype="float32", always_2d=True):
+            seen += len(block)
+            mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
+            if not np.isfinite(mono.sum()):
+                mono = np.nan_to_num(mono)
+            yield stream.resample_chunk(mono, last=len(block) < frames)
+        if seen and seen % frames == 0:
+            yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
     if not seen:
         raise AudioError("holds no audio")
 
@@ -57,18 +65,13 @@ def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0) -> 
     """
     if not (start or end or channel):
         return np.concatenate(list(read_blocks(path)))
-    try:
-        with soundfile.SoundFile(path) as file:
-            if channel > file.channels:
-                raise AudioError(f"has no channel {channel}")
-            file.seek(min(int(start * file.samplerate), file.frames))
-            count = int((end - start) * file.samplerate) if end else -1
-            samples = file.read(count, dtype="float32", always_2d=True)
-            rate = file.samplerate
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a .raw file tells no rate
-        if not path.exists():
-            raise AudioError("no such file") from error
-        raise AudioError(f"cannot be decoded ({_reason(error)})") from error
+    with _opened(path) as file:
+        if channel > file.channels:
+            raise AudioError(f"has no channel {channel}")
+        file.seek(min(int(start * file.samplerate), file.frames))
+        count = int((end - start) * file.samplerate) if end else -1
+        samples = file.read(count, dtype="float32", always_2d=True)
+        rate = file.samplerate
     if not len(samples):
         raise AudioError("holds no audio there")
     return resample(np.nan_to_num(samples[:, channel - 1] if channel else samples.mean(axis=1)), rate)

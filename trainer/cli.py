@@ -172,9 +172,11 @@ def wakeword() -> None:
 
 
 def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """One option a setting, from its definition: name, type, bounds and explanation live in trainer/settings.py."""
+    """One option a setting, from its definition: name, type, bounds and explanation live in trainer/settings*.py."""
+    from trainer import settings
+
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
-        fields = _settings_class(kind)
+        fields = settings.kinds()[kind]
         for name in (*fields.aliases, *fields.ineffective):
             flag = name.replace("_", "-")
             value: dict[str, Any] = {"flag_value": "true", "is_flag": False} if name in fields.ineffective else {}
@@ -192,16 +194,6 @@ def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...,
         return command
 
     return decorate
-
-
-def _settings_class(kind: str) -> Any:
-    if kind == "WakeWordSettings":
-        from trainer.settings import WakeWordSettings
-
-        return WakeWordSettings
-    from trainer.settings_stt import SpeechSettings
-
-    return SpeechSettings
 
 
 @wakeword.command()

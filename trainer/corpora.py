@@ -137,7 +137,7 @@ def fetch_to(archive: Archive, path: Path) -> str:
     """Download to `path`, which appears whole and checked; returns its sha256. Raises CorpusError."""
     part = path.with_name(f"{path.name}.part")
     _curl(archive, part)
-    digest = _sha256(part)
+    digest = sha256_of(part)
     if archive.sha256 and digest != archive.sha256:
         part.unlink()
         raise CorpusError(
@@ -192,7 +192,8 @@ def _remote_size(url: str) -> int:
     return int(sizes[-1]) if sizes and sizes[-1].isdigit() else 0
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

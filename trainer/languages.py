@@ -94,8 +94,6 @@ def told_lines(script: Path, environment: Mapping[str, str]) -> list[Line]:
             raise LanguageError(f"{script} printed '{line}': {error}") from error
         if words:
             options = dict(word.split("=", 1) for word in words[1:] if "=" in word and "://" not in word.split("=", 1)[0])
-            if script.name == "importers.sh" and len(words) < 2:
-                raise LanguageError(f"{script} printed '{line}': a reader needs a file of sources/ or an address after it")
             found.append(Line(words[0], tuple(w for w in words[1:] if w.split("=", 1)[0] not in options), options))
     return found
 

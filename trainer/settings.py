@@ -102,7 +102,7 @@ def load(
     """
     environment = os.environ if environment is None else environment
     names = kind.model_fields
-    known = all_names()  # one file serves all commands
+    known = all_names()
     file = defaults_file(flags, environment)
     given = {k: v for k, v in dotenv_values(file).items() if v is not None} if file.is_file() else {}
     for name, value in given.items():
@@ -155,11 +155,16 @@ def defaults_file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> P
     return Path(flags.get("data_dir") or environment.get("DATA_DIR") or "/data") / DEFAULTS_FILE
 
 
-def all_names() -> set[str]:
-    """Names that any command knows."""
+def kinds() -> dict[str, type[Settings]]:
+    """All settings classes by name: one file and one environment serve all commands."""
     from trainer.settings_stt import SpeechSettings
 
-    return {name for kind in (WakeWordSettings, SpeechSettings) for name in (*kind.model_fields, *kind.aliases, *kind.ineffective)}
+    return {kind.__name__: kind for kind in (WakeWordSettings, SpeechSettings)}
+
+
+def all_names() -> set[str]:
+    """Names that any command knows."""
+    return {name for kind in kinds().values() for name in (*kind.model_fields, *kind.aliases, *kind.ineffective)}
 
 
 def _guess(name: str, names: Iterable[str], likeness: float = 0.7) -> str:

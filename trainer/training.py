@@ -169,10 +169,10 @@ class Loop:
         return step
 
 
-def cosine_adamw(steps: int, learning_rate: float, weight_decay: float, **more: Any) -> keras.optimizers.Optimizer:
+def cosine_adamw(steps: int, learning_rate: float, weight_decay: float) -> keras.optimizers.Optimizer:
     """AdamW whose rate rises for 200 steps and falls with a cosine, with averaged weights: without decay and average single
     outliers decide; see CONTRIBUTING."""
-    return averaged_adamw(cosine(steps, learning_rate), steps, weight_decay, **more)
+    return averaged_adamw(cosine(steps, learning_rate), steps, weight_decay)
 
 
 def cosine(steps: int, learning_rate: float) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -223,11 +223,10 @@ class MetricsLog:
 
         (folder / "logs").mkdir(exist_ok=True)
         self._path, self._events = folder / "metrics.jsonl", EventFileWriter(str(folder / "logs"))
-        self.lines = 0
-        self.cut(len(self._path.read_text().splitlines()) if self._path.exists() else 0)
+        self.cut()
 
-    def cut(self, lines: int) -> None:
-        """Keep the first lines only, and whole ones: a run that was cut off writes the others again."""
+    def cut(self, lines: int | None = None) -> None:
+        """Keep the first lines only (all by default), and whole ones: a run that was cut off writes the others again."""
         there = self._path.read_text().splitlines(keepends=True) if self._path.exists() else []
         kept = [line for line in there[:lines] if line.endswith("}\n")]
         if there:

@@ -99,9 +99,14 @@ def keyed(path: Path, encoding: str = "utf-8-sig") -> dict[str, str]:
     return {pair[0]: pair[1] if len(pair) > 1 else "" for pair in pairs}
 
 
-def one(folder: Path, pattern: str) -> Path:
-    """The first match of a pattern below a folder, in order of names. Raises ReaderError."""
-    found = min(folder.rglob(pattern), default=None)
-    if found is None:
-        raise ReaderError(f"{folder}: holds no {pattern}")
+def every(folder: Path, *patterns: str, told: str = "") -> list[Path]:
+    """Matches of the patterns below a folder, in order of names. Raises ReaderError when there are none; `told`: how it names what it wants."""
+    found = sorted(p for pattern in patterns for p in folder.rglob(pattern))
+    if not found:
+        raise ReaderError(f"{folder}: holds no {told or patterns[0]}")
     return found
+
+
+def one(folder: Path, pattern: str) -> Path:
+    """The first of them. Raises ReaderError."""
+    return every(folder, pattern)[0]

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance
+from trainer.readers import ReaderError, Utterance, every
 
 TITLE = "CCPMF conferences 2012-2020"
 LICENCE = "Licence Ouverte / Open Licence"
@@ -18,9 +18,7 @@ SHORTEST, GAP = 0.85, 0.1  # seconds
 
 def read(folder: Path, max_seconds: str = "4.5") -> Iterator[Utterance]:
     """Pieces of neighbouring rows up to `max_seconds`; a recording is its own speaker. Raises ReaderError."""
-    recordings = sorted(folder.rglob("*.mp3"))
-    if not recordings:
-        raise ReaderError(f"{folder}: holds no *.mp3 with *.xml")
+    recordings = every(folder, "*.mp3", told="*.mp3 with *.xml")
     tables = sorted(folder.rglob("*.xml"))
     for recording in recordings:
         table = max(tables, key=lambda path: _likeness(recording.stem, path.stem), default=None)

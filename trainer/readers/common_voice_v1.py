@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance, rows
+from trainer.readers import Utterance, every, rows
 
 TITLE = "Common Voice 1"
 LICENCE = "CC0-1.0"
@@ -14,9 +14,7 @@ SOURCE = "https://commonvoice.mozilla.org/datasets"
 
 def read(folder: Path) -> Iterator[Utterance]:
     """The validated sets, cv-valid-{train,dev,test}.csv. Raises ReaderError."""
-    tables = sorted(folder.rglob("cv-valid-*.csv"))
-    if not tables:
-        raise ReaderError(f"{folder}: holds no cv-valid-*.csv")
+    tables = every(folder, "cv-valid-*.csv")
     for table in tables:
         for row in rows(table, {"filename", "text"}):
             yield Utterance(str(table.parent / row["filename"]), row["text"], split=table.stem.removeprefix("cv-valid-"))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance
+from trainer.readers import Utterance, every
 
 TITLE = "Lingua Libre"
 LICENCE = "CC BY-SA 4.0"
@@ -17,9 +17,7 @@ def read(folder: Path, skip: str = "") -> Iterator[Utterance]:
     """All words; the corpus has no splits. `skip`: speakers to leave out, as a regular expression (Lingua Libre keeps a list of
     misleading items). Raises ReaderError.
     """
-    clips = sorted(p for kind in ("*.ogg", "*.wav") for p in folder.rglob(kind))
-    if not clips:
-        raise ReaderError(f"{folder}: holds no *.ogg")
+    clips = every(folder, "*.ogg", "*.wav")
     for path in clips:
         speaker = path.parent.name
         if not skip or not re.search(skip, str(path.relative_to(folder))):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance, lines
+from trainer.readers import Utterance, every, lines
 
 TITLE = "M-AILABS"
 LICENCE = "BSD-3-Clause (M-AILABS)"
@@ -14,9 +14,7 @@ SOURCE = "https://www.caito.de/2019/01/03/the-m-ailabs-speech-dataset/"
 
 def read(folder: Path, skip: str = "") -> Iterator[Utterance]:
     """All clips; the corpus has no splits. `skip`: readers or books to leave out, separated by `+`. Raises ReaderError."""
-    tables = sorted(folder.rglob("metadata.csv"))
-    if not tables:
-        raise ReaderError(f"{folder}: holds no metadata.csv")
+    tables = every(folder, "metadata.csv")
     for table in tables:
         if any(name in table.parts for name in skip.split("+")):
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance, rows
+from trainer.readers import Utterance, every, rows
 
 TITLE = "MAGICDATA Mandarin Chinese Read Speech"
 LICENCE = "CC BY-NC-ND 4.0"
@@ -18,9 +18,7 @@ NOISES = ("[FIL]", "[SPK]")
 
 def read(folder: Path) -> Iterator[Utterance]:
     """Clips of the official splits; a transcript with a noise mark is empty. Raises ReaderError."""
-    tables = sorted(folder.rglob("TRANS.txt"))
-    if not tables:
-        raise ReaderError(f"{folder}: holds no TRANS.txt")
+    tables = every(folder, "TRANS.txt")
     for table in tables:
         clips = {p.name: p for p in sorted(table.parent.rglob("*.wav"))}
         for row in rows(table, COLUMNS, "excel-tab"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance, lines
+from trainer.readers import Utterance, every, lines
 
 TITLE = "Multilingual LibriSpeech"
 LICENCE = "CC BY 4.0"
@@ -14,9 +14,7 @@ SOURCE = "https://openslr.org/94"
 
 def read(folder: Path) -> Iterator[Utterance]:
     """Clips of the official splits. Raises ReaderError."""
-    tables = sorted(folder.rglob("transcripts.txt"))
-    if not tables:
-        raise ReaderError(f"{folder}: holds no <split>/transcripts.txt")
+    tables = every(folder, "transcripts.txt", told="<split>/transcripts.txt")
     for table in tables:
         kind = "flac" if next(table.parent.rglob("audio/*/*/*.flac"), None) else "opus"
         for line in lines(table):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import soundfile
 
-from trainer.readers import ReaderError, Utterance
+from trainer.readers import ReaderError, Utterance, every
 
 TITLE = "Spoken Wikipedia Corpora"
 LICENCE = "CC BY-SA 4.0"
@@ -18,9 +18,7 @@ SOURCE = "https://nats.gitlab.io/swc/"
 
 def read(folder: Path, max_seconds: str = "10") -> Iterator[Utterance]:
     """Sentences whose words all have times, up to `max_seconds`; the reader is the speaker. Raises ReaderError."""
-    articles = sorted(folder.rglob("aligned.swc"))
-    if not articles:
-        raise ReaderError(f"{folder}: holds no aligned.swc")
+    articles = every(folder, "aligned.swc")
     for path in articles:
         recordings = sorted(path.parent.glob("audio*.ogg"))
         try:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance, lines
+from trainer.readers import Utterance, every, lines
 
 TITLE = "TED-LIUM 2"
 LICENCE = "CC BY-NC-ND 3.0"
@@ -18,9 +18,7 @@ IGNORED = "ignore_time_segment_in_scoring"
 
 def read(folder: Path) -> Iterator[Utterance]:
     """Segments of the official splits; marks in braces and word variants `(2)` are taken out. Raises ReaderError."""
-    tables = sorted(folder.rglob("stm/*.stm"))
-    if not tables:
-        raise ReaderError(f"{folder}: holds no <split>/stm/*.stm")
+    tables = every(folder, "stm/*.stm", told="<split>/stm/*.stm")
     for table in tables:
         talk = table.parents[1] / "sph" / f"{table.stem}.sph"
         for line in lines(table):

@@ -6,7 +6,7 @@ import xml.etree.ElementTree as xml
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance
+from trainer.readers import ReaderError, Utterance, every
 
 TITLE = "TUDA German Distant Speech 2"
 LICENCE = "CC BY 4.0"
@@ -15,9 +15,7 @@ SOURCE = "http://ltdata1.informatik.uni-hamburg.de/kaldi_tuda_de/"
 
 def read(folder: Path) -> Iterator[Utterance]:
     """Every microphone of the official splits. Raises ReaderError."""
-    tables = sorted(p for split in ("train", "dev", "test") for p in folder.rglob(f"{split}/*.xml"))
-    if not tables:
-        raise ReaderError(f"{folder}: holds no <split>/*.xml")
+    tables = every(folder, *(f"{split}/*.xml" for split in ("train", "dev", "test")), told="<split>/*.xml")
     for table in tables:
         try:
             root = xml.parse(table).getroot()  # noqa: S314  (a published corpus)

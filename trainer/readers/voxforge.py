@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainer.readers import ReaderError, Utterance, keyed
+from trainer.readers import Utterance, every, keyed
 
 TITLE = "VoxForge"
 LICENCE = "GPL-3.0"
@@ -16,9 +16,7 @@ def read(folder: Path, skip: str = "") -> Iterator[Utterance]:
     """All clips; the corpus has no splits. A submission's name begins with its speaker's; `skip`: speakers to leave out, separated by `+`.
     Raises ReaderError.
     """
-    prompts = sorted(folder.rglob("etc/PROMPTS"))
-    if not prompts:
-        raise ReaderError(f"{folder}: holds no <submission>/etc/PROMPTS")
+    prompts = every(folder, "etc/PROMPTS", told="<submission>/etc/PROMPTS")
     for table in prompts:
         submission = table.parents[1]
         speaker = submission.name.split("-")[0]

@@ -14,7 +14,7 @@ from dotenv import dotenv_values
 
 from trainer import languages, readers
 from trainer.audio import SAMPLE_RATE_HZ
-from trainer.languages import Language, Line
+from trainer.languages import Language, LanguageError, Line
 from trainer.mfcc import STEP_SAMPLES
 from trainer.readers import Utterance
 from trainer.settings import DEFAULTS_FILE, Loaded
@@ -130,6 +130,8 @@ def _of_language(loaded: Loaded, steps: Steps, language: Language, material: Mat
     place = s.data_dir / "sources"
     corpora: list[Corpus] = []
     for line in languages.told_lines(language.folder / "importers.sh", script_variables(loaded, language)):
+        if not line.places:
+            raise LanguageError(f"{language.folder / 'importers.sh'} printed '{line.name}': a reader needs a file of sources/ or an address after it")
         found = sources.locate(line.name, line.places, line.options, place, s.download)
         if isinstance(found, sources.Missing):
             material.missing.append(found)

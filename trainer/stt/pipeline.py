@@ -184,8 +184,8 @@ def load_sets(folders: Sequence[Path], alphabet: Alphabet) -> Any:
     from trainer.stt.learning import Clips
 
     sets = [Mels(folder) for folder in folders]
-    labels = [np.array(alphabet.encode(text), np.int32) for folder in folders for text in preparation.transcripts(folder)]
-    return Clips(preparation.Joined(sets), labels, [u for folder in folders for u in preparation.utterances_kept(folder)])
+    said = [u for folder in folders for u in preparation.utterances_kept(folder)]
+    return Clips(preparation.Joined(sets), [np.array(alphabet.encode(u.transcript), np.int32) for u in said], said)
 
 
 def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start: checkpoints.Start | None, laid_over: str) -> Path:
@@ -309,23 +309,24 @@ def test(
     def make(out: Path) -> None:
         libraries = fetch(s.data_dir / "tools" / "clients")
         found: dict[str, Any] = {}
-        for name, folder in scores.items():
-            said, some = preparation.transcripts(sets[use][name]), preparation.utterances_kept(sets[use][name])[:CLIENT_CLIPS]
-            label = use if name == use else f"{use} {name}"
-            found[label] = {}
-            heard: dict[bool, list[str]] = {}
-            for with_scorer in [False, True] if scorer else [False]:
-                heard[with_scorer] = search_all(folder, alphabet, search, scorer if with_scorer else None, workers, f"decoding ({label})")
-                found[label]["with scorer" if with_scorer else "without scorer"] = error_rates(said, heard[with_scorer], s.report_count)
-            samples = read_all(some, workers, f"reading ({label})")
-            for client, (_, file) in LIBRARIES.items():
-                run = Run(libraries[client], exported / file.replace("output_graph", s.export_file_name))
-                for with_scorer, mine in heard.items():
-                    with Workers(workers.count) as listeners:
+        with Workers(workers.count) as listeners:
+            for name, folder in scores.items():
+                kept = preparation.utterances_kept(sets[use][name])
+                said = [u.transcript for u in kept]
+                label = use if name == use else f"{use} {name}"
+                found[label] = {}
+                heard: dict[bool, list[str]] = {}
+                for with_scorer in [False, True] if scorer else [False]:
+                    heard[with_scorer] = search_all(folder, alphabet, search, scorer if with_scorer else None, workers, f"decoding ({label})")
+                    found[label]["with scorer" if with_scorer else "without scorer"] = error_rates(said, heard[with_scorer], s.report_count)
+                samples = read_all(kept[:CLIENT_CLIPS], workers, f"reading ({label})")
+                for client, (_, file) in LIBRARIES.items():
+                    run = Run(libraries[client], exported / file.replace("output_graph", s.export_file_name))
+                    for with_scorer, mine in heard.items():
                         told = hear(replace(run, scorer=scorer) if with_scorer else run, samples, listeners, f"{client} ({label})")
-                    texts = [h.text for h in told]
-                    rates = error_rates(said[:CLIENT_CLIPS], texts, s.report_count) | {"agreement": agreement(texts, mine)}
-                    found[label][f"{client} with scorer" if with_scorer else client] = rates
+                        texts = [h.text for h in told]
+                        rates = error_rates(said[:CLIENT_CLIPS], texts, s.report_count) | {"agreement": agreement(texts, mine)}
+                        found[label][f"{client} with scorer" if with_scorer else client] = rates
         (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     inputs = {"exported": exported, **{f"scores_{n}": p for n, p in scores.items()}} | ({"scorer": scored} if scored else {})
@@ -341,7 +342,7 @@ def deliver(
     described = {name: getattr(s, name) for name in type(s).model_fields if name.startswith("export_")}
 
     def make(out: Path) -> None:
-        parts = report.Parts(s, material.language, material.titles(sets), figures, sets, trained, scored, exported, material)
+        parts = report.Parts(s, material.titles(sets), figures, sets, trained, scored, exported, material)
         report.write_card(parts, out / report.card_name(s))
         report.write_page(parts, out / "report.html")
         preparation.join_rejected([f for found in sets.values() for f in found.values()], material.rejected_rows(), out / "rejected.csv")

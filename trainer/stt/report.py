@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from trainer import report
 from trainer.audio import SAMPLE_RATE_HZ
-from trainer.languages import Language
+from trainer.corpora import sha256_of
 from trainer.mfcc import STEP_SAMPLES
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.gathering import Material
@@ -26,7 +25,6 @@ class Parts:
     """Everything that is told."""
 
     settings: SpeechSettings
-    language: Language | None
     titles: dict[str, tuple[str, str, str]]  # corpus -> title, licence, source
     figures: dict[str, Any]
     sets: dict[str, dict[str, Path]]
@@ -63,9 +61,9 @@ def write_card(parts: Parts, path: Path) -> None:
     lines += ["| " + " | ".join(row) + " |" for row in rates(parts.figures)]
     lines += ["", "## Data", "", "| set | corpus | clips | hours | licence | source |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in data(parts)]
-    scorer = _hash(parts.scored / PACKAGE) if parts.scored else ""
+    scorer = sha256_of(parts.scored / PACKAGE) if parts.scored else ""
     lines += ["", "## Settings", "", *(f"- {name.upper()}: {value}" for name, value in _told(s).items())]
-    lines += ["", "## Files (sha256)", "", *(f"- {p.name}: {_hash(p)}" for p in sorted(parts.exported.glob(f"{s.export_file_name}*")))]
+    lines += ["", "## Files (sha256)", "", *(f"- {p.name}: {sha256_of(p)}" for p in sorted(parts.exported.glob(f"{s.export_file_name}*")))]
     lines += [f"- {PACKAGE}: {scorer}"] if scorer else []
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -139,8 +137,3 @@ def _told(s: SpeechSettings) -> dict[str, Any]:
     left_out = {"workers", "redo", "data_dir", "download"}
     found = {name: value for name, value in s.model_dump().items() if name not in left_out and value not in (None, "")}
     return {name: value for name, value in found.items() if not name.startswith("export_")}
-
-
-def _hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import bz2
 import gzip
-import hashlib
 import json
 import logging
 import lzma
@@ -14,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.corpora import Archive, CorpusError, fetch_to, unpack
+from trainer.corpora import Archive, CorpusError, fetch_to, sha256_of, unpack
 from trainer.steps import Steps
 
 log = logging.getLogger("trainer")
@@ -74,8 +73,7 @@ def checksum(path: Path, known: Path) -> str:
     key = f"{path} {told.st_size} {told.st_mtime_ns}"
     table = json.loads(known.read_text()) if known.exists() else {}
     if key not in table:
-        with path.open("rb") as file:
-            table[key] = hashlib.file_digest(file, "sha256").hexdigest()
+        table[key] = sha256_of(path)
         known.parent.mkdir(parents=True, exist_ok=True)
         unfinished = known.with_suffix(".tmp")
         unfinished.write_text(json.dumps(table, indent=1) + "\n")
