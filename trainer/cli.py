@@ -219,6 +219,7 @@ def train(wake_word: str, title: str | None, **flags: Any) -> None:
     from trainer.wakeword.pipeline import train_wake_word
 
     result = train_wake_word(loaded, phrase, title, steps, log_file)
+    steps.tell_redo()
     total = time.monotonic() - start
     if result.made:
         spent = steps.seconds
@@ -404,6 +405,7 @@ def _run_speech(flags: dict[str, Any], until: str) -> None:
     from trainer.stt.pipeline import train_speech as run
 
     result = run(loaded, steps, log_file, until)
+    steps.tell_redo()
     if result.made:
         log.info("\n%s\n", summary([(name, spent) for name, spent in steps.seconds.items() if spent], time.monotonic() - start))
     else:

@@ -39,7 +39,7 @@ class Steps:
         self.seconds: dict[str, float] = {}
         self.folders: list[Path] = []  # of this phrase alone
         self.all_folders: list[Path] = []
-        self.skipped: list[str] = []
+        self._redone: set[str] = set()
 
     def run(
         self,
@@ -68,7 +68,8 @@ class Steps:
             self.folders.append(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _lock(folder.with_suffix(".lock"), name):
-            if self.redo & {name, name.split("_", maxsplit=1)[0], "all"}:
+            if asked := self.redo & {name, name.split("_", maxsplit=1)[0], "all"}:
+                self._redone |= asked
                 for old in (folder, folder.with_name(folder.name + ".partial")):
                     if old.exists():
                         shutil.rmtree(old)
@@ -76,12 +77,21 @@ class Steps:
             if folder.exists():
                 (folder / "used").touch()
                 self.seconds[name] = 0.0
-                self.skipped.append(name)
                 log.debug("%s: nothing to do", name)
                 return folder
             self._explain(name, told, folder)
             self._make(name, function, folder, told)
         return folder
+
+    @property
+    def made(self) -> bool:
+        """Whether any step had to be done."""
+        return any(self.seconds.values())
+
+    def tell_redo(self) -> None:
+        """Warn of names to do again that no step had."""
+        if unknown := sorted(self.redo - self._redone):
+            log.warning("REDO: no step %s in this run; there were %s", ", ".join(unknown), ", ".join(self.seconds))
 
     def _make(self, name: str, function: Callable[[Path], None], folder: Path, told: dict[str, Any]) -> None:
         partial = folder.with_name(folder.name + ".partial")

@@ -58,6 +58,13 @@ def test_redo_makes_it_again(tmp_path):
     assert (Steps(tmp_path, redo=("all",)).run("a", write("3")) / "made").read_text() == "3"
 
 
+def test_redo_of_a_step_that_is_not_there_is_told(tmp_path, caplog):
+    steps = Steps(tmp_path, redo=("a", "trian"))
+    steps.run("a", write("1"))
+    steps.tell_redo()
+    assert caplog.messages[-1] == "REDO: no step trian in this run; there were a"
+
+
 def test_full_disk_is_one_line(tmp_path):
     def full(folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

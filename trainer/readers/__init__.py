@@ -60,9 +60,9 @@ def read(name: str, place: Path, options: dict[str, str] | None = None) -> Itera
 def place_of(name: str) -> tuple[str, Path]:
     """(reader, place) of what a person gives: `reader:place`, or a file or folder by its form."""
     kind, colon, place = name.partition(":")
-    if colon and kind in names():
-        return kind, Path(place)
     path = Path(name)
+    if colon and kind.isidentifier() and not path.exists():
+        return kind, Path(place)
     return "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table", path
 
 

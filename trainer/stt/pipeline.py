@@ -71,23 +71,24 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
                 for use, by_name in material.split.sets.items() if by_name}
         gathering.tell(material, sets, steps.work / "rejected.csv")
         if until == "import":
-            return Result(steps.work, {}, made=any(steps.seconds.values()))
+            return Result(steps.work, {}, made=steps.made)
         built = build_language_model(steps, s, material)
         if until == "lm":
             if built is None:
                 raise ValueError("LM_TEXT is empty: give a text, or `transcripts`")
-            return Result(pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta), {}, made=True)
+            packed = pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta)
+            return Result(packed, {}, made=steps.made)
         trained = train(steps, s, material.alphabet, sets, start, gathering.utterance_key(laid_over) if laid_over else "")
         scored = make_scorer(loaded, steps, workers, material.alphabet, built, trained, sets)
         if until == "tune":
-            return Result(scored or trained, {}, made=True)
+            return Result(scored or trained, {}, made=steps.made)
         exported = export(steps, s, material.alphabet, trained)
         if until == "export":
-            return Result(exported, {}, made=True)
+            return Result(exported, {}, made=steps.made)
         tested = test(steps, workers, s, material.alphabet, trained, exported, scored, sets)
         figures = dict(json.loads((tested / "figures.json").read_text(encoding="utf-8")))
     if until == "test":
-        return Result(tested, figures, made=True)
+        return Result(tested, figures, made=steps.made)
     return deliver(loaded, steps, material, sets, trained, scored, exported, tested, log_file)
 
 
@@ -97,7 +98,8 @@ def _alphabet(steps: Steps, material: Material) -> Result:
     def make(out: Path) -> None:
         material.alphabet.write(out / "alphabet.txt")
 
-    return Result(steps.run("alphabet", make, {"labels": labels}) / "alphabet.txt", {}, made=True)
+    found = steps.run("alphabet", make, {"labels": labels})
+    return Result(found / "alphabet.txt", {}, made=steps.made)
 
 
 def import_set(
