@@ -44,15 +44,17 @@ def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
     """
     with _opened(path) as file:
         stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
-        frames = min(int(seconds * file.samplerate), file.frames + 1)  # no larger: room for a minute costs as much as decoding
+        count = min(int(seconds * file.samplerate), file.frames + 1)  # no larger: room for a minute costs as much as decoding
         seen = 0
-        for block in file.blocks(frames, dtype="float32", always_2d=True):
+        # not `blocks`: where mp3 hold less than they tell, it fills up with whatever was in memory
+        while len(block := file.read(count, dtype="float32", always_2d=True)):
             seen += len(block)
             mono = block[:, 0] if block.shape[1] == 1 else block.mean(axis=1, dtype=np.float32)
             if not np.isfinite(mono.sum()):
                 mono = np.nan_to_num(mono)
-            yield stream.resample_chunk(mono, last=len(block) < frames)
-        if seen and seen % frames == 0:
+            last = len(block) < count
+            yield stream.resample_chunk(mono, last=last)
+        if seen and not last:
             yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
     if not seen:
         raise AudioError("holds no audio")

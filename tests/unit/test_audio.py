@@ -28,6 +28,17 @@ def test_a_file_of_whole_blocks_loses_nothing(tmp_path):
     assert abs(len(np.concatenate(list(audio.read_blocks(tmp_path / "a.wav", 0.5)))) - 16000) < 3
 
 
+def test_an_mp3_that_tells_more_than_it_holds_ends_where_it_ends(tmp_path, rng):
+    soundfile.write(tmp_path / "a.mp3", rng.normal(0, 0.1, 32000).astype(np.float32), 16000)
+    (tmp_path / "short.mp3").write_bytes((tmp_path / "a.mp3").read_bytes()[:-2000])
+    held = soundfile.read(tmp_path / "short.mp3")[0]
+    assert len(held) < soundfile.info(tmp_path / "short.mp3").frames
+    for seconds in (60, 0.3):
+        found = np.concatenate(list(audio.read_blocks(tmp_path / "short.mp3", seconds)))
+        assert len(found) == len(held)
+        assert np.abs(found - held).max() < 1e-3
+
+
 @pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\x00\x00"])
 def test_says_why_a_file_cannot_be_read(tmp_path, content):
     (tmp_path / "bad.wav").write_bytes(content)

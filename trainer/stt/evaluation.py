@@ -103,18 +103,15 @@ def read_all(utterances: Sequence[Utterance], workers: Workers, label: str) -> l
 
 
 def hear_clips(run: Run, clips: Sequence[np.ndarray]) -> list[Heard]:
-    """What the client makes of int16 samples. Raises ClientError.
-
-    In a process that reads no audio afterwards: the libraries leave the x87 registers in disorder, and mp3 decoders answer with NaN.
-    """
+    """What the client makes of int16 samples. Raises ClientError."""
     with Client(run.library, run.model, run.scorer) as client:
         return [client.hear(samples) for samples in clips]
 
 
-def hear(run: Run, clips: Sequence[np.ndarray], listeners: Workers, label: str) -> list[Heard]:
-    """All clips, in order, by workers that do nothing else."""
+def hear(run: Run, clips: Sequence[np.ndarray], workers: Workers, label: str) -> list[Heard]:
+    """All clips, in order."""
     chunks = [clips[at : at + CHUNK] for at in range(0, len(clips), CHUNK)]
-    return [heard for found in listeners.run(partial(hear_clips, run), chunks, label) for heard in found]
+    return [heard for found in workers.run(partial(hear_clips, run), chunks, label) for heard in found]
 
 
 def agreement(heard: Sequence[str], others: Sequence[str]) -> float:

@@ -114,7 +114,7 @@ def import_set(
         preparation.finish_lists(out)
 
     params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
-    return steps.run(f"import_{use}_{name}", make, params, version=4)
+    return steps.run(f"import_{use}_{name}", make, params, version=5)
 
 
 def build_language_model(steps: Steps, s: SpeechSettings, material: Material) -> Path | None:
@@ -311,24 +311,23 @@ def test(
     def make(out: Path) -> None:
         libraries = fetch(s.data_dir / "tools" / "clients")
         found: dict[str, Any] = {}
-        with Workers(workers.count) as listeners:
-            for name, folder in scores.items():
-                kept = preparation.utterances_kept(sets[use][name])
-                said = [u.transcript for u in kept]
-                label = use if name == use else f"{use} {name}"
-                found[label] = {}
-                heard: dict[bool, list[str]] = {}
-                for with_scorer in [False, True] if scorer else [False]:
-                    heard[with_scorer] = search_all(folder, alphabet, search, scorer if with_scorer else None, workers, f"decoding ({label})")
-                    found[label]["with scorer" if with_scorer else "without scorer"] = error_rates(said, heard[with_scorer], s.report_count)
-                samples = read_all(kept[:CLIENT_CLIPS], workers, f"reading ({label})")
-                for client, (_, file) in LIBRARIES.items():
-                    run = Run(libraries[client], exported / file.replace("output_graph", s.export_file_name))
-                    for with_scorer, mine in heard.items():
-                        told = hear(replace(run, scorer=scorer) if with_scorer else run, samples, listeners, f"{client} ({label})")
-                        texts = [h.text for h in told]
-                        rates = error_rates(said[:CLIENT_CLIPS], texts, s.report_count) | {"agreement": agreement(texts, mine)}
-                        found[label][f"{client} with scorer" if with_scorer else client] = rates
+        for name, folder in scores.items():
+            kept = preparation.utterances_kept(sets[use][name])
+            said = [u.transcript for u in kept]
+            label = use if name == use else f"{use} {name}"
+            found[label] = {}
+            heard: dict[bool, list[str]] = {}
+            for with_scorer in [False, True] if scorer else [False]:
+                heard[with_scorer] = search_all(folder, alphabet, search, scorer if with_scorer else None, workers, f"decoding ({label})")
+                found[label]["with scorer" if with_scorer else "without scorer"] = error_rates(said, heard[with_scorer], s.report_count)
+            samples = read_all(kept[:CLIENT_CLIPS], workers, f"reading ({label})")
+            for client, (_, file) in LIBRARIES.items():
+                run = Run(libraries[client], exported / file.replace("output_graph", s.export_file_name))
+                for with_scorer, mine in heard.items():
+                    told = hear(replace(run, scorer=scorer) if with_scorer else run, samples, workers, f"{client} ({label})")
+                    texts = [h.text for h in told]
+                    rates = error_rates(said[:CLIENT_CLIPS], texts, s.report_count) | {"agreement": agreement(texts, mine)}
+                    found[label][f"{client} with scorer" if with_scorer else client] = rates
         (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     inputs = {"exported": exported, **{f"scores_{n}": p for n, p in scores.items()}} | ({"scorer": scored} if scored else {})

@@ -96,7 +96,7 @@ class Line:
             rejected = self.workers.run(partial(recordings.reason_for, plan), range(len(files)), f"checking ({kind})")
             recordings.write_rejected(out / "rejected.csv", [r for r in rejected if r])
 
-        out = self.steps.run(f"read_{kind}", make, {"files": fingerprint(folder)})
+        out = self.steps.run(f"read_{kind}", make, {"files": fingerprint(folder)}, version=2)
         report_rejected(out, kind, len(files))
         return out
 
