@@ -19,9 +19,10 @@ from trainer.mfcc import MFCCS
 from trainer.models import deepspeech
 from trainer.readers import Utterance
 from trainer.stt import preparation
+from trainer.stt.batches import Batches, Changes, batch_of
 from trainer.stt.decoder import Search, decode
-from trainer.stt.learning import Batches, Clips, Unusable, batch_of, ctc
-from trainer.stt.preparation import ImportPlan, Mels
+from trainer.stt.learning import Unusable, ctc
+from trainer.stt.preparation import Clips, ImportPlan, Mels
 from trainer.text import Alphabet
 from trainer.training import averaged_adamw
 from trainer.wakeword.engines import Voice
@@ -78,7 +79,7 @@ def training_rate(stored: Path, seconds: float) -> float:
     heard = _set(stored)
     model = deepspeech.build(deepspeech.Spec(HIDDEN, len(ALPHABET.labels) + 1))
     batches = Batches(heard, BATCH, 1)
-    draw = lambda i: batch_of(heard, batches.numbers(i % 8), heard.longest, np.random.default_rng(i), 1.0)  # noqa: E731
+    draw = lambda i: batch_of(heard, batches.numbers(i % 8), heard.longest, np.random.default_rng(i), Changes(voices=1.0))  # noqa: E731
     return _rate(model, Unusable(heard).loss, draw, seconds)
 
 

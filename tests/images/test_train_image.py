@@ -110,7 +110,7 @@ def test_a_language_from_its_archive_and_ten_times_killed(archive, tmp_path):
     """`train_language`, unbroken; and from nothing, killed at ten moments: the same files, byte for byte."""
     whole, broken = with_sources(tmp_path / "whole", archive), with_sources(tmp_path / "broken", archive)
     values = {"MODEL_LANGUAGE": "fr", "N_HIDDEN": 32, "EPOCHS": 200, "TRAIN_BATCH_SIZE": 4, "LM_ORDER": 2, "LM_MEMORY": "100M",
-              "LM_EVALUATE_RANGE": "3,3,4", "EXPORT_BEAM_WIDTH": 50}
+              "LM_EVALUATE_RANGE": "3,3,4", "EXPORT_BEAM_WIDTH": 50, "SPLICE": 0.5}
     settings = [word for name, value in values.items() for word in ("-e", f"{name}={value}")]
     told = docker(*settings, *mounted(whole), IMAGE, "train_language").stderr
     assert "lingua_libre: not there: download https" in told

@@ -10,8 +10,9 @@ from trainer.clips import build
 from trainer.metrics import bootstrap, edit_distance
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
-from trainer.stt.learning import FRAMES_MULTIPLE, Batches, Clips, Learning, Rate, Unusable, batch_of, ctc, other_voice
-from trainer.stt.preparation import Joined, Mels, frames_needed
+from trainer.stt.batches import Batches, Changes, batch_of, other_voice
+from trainer.stt.learning import Learning, Rate, Unusable, ctc
+from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Joined, Mels, frames_needed
 from trainer.text import collapse
 from trainer.training import MetricsLog, TrainingError
 
@@ -48,9 +49,9 @@ def test_batches_are_padded_and_told(clips):
     assert (x[0, 10:] == 0).all()
     assert (x[0, :10] != 0).any()
     assert weights.tolist() == [1, 1]
-    changed = batch_of(clips, np.array([0, 5]), clips.longest, np.random.default_rng(0), 1.0)[0]
+    changed = batch_of(clips, np.array([0, 5]), clips.longest, np.random.default_rng(0), Changes(voices=1.0))[0]
     assert not np.array_equal(changed, x)
-    assert np.array_equal(changed, batch_of(clips, np.array([0, 5]), clips.longest, np.random.default_rng(0), 1.0)[0])
+    assert np.array_equal(changed, batch_of(clips, np.array([0, 5]), clips.longest, np.random.default_rng(0), Changes(voices=1.0))[0])
 
 
 def test_changed_clips_keep_the_frames_that_their_text_needs(rng):

@@ -17,7 +17,7 @@ from trainer.metrics import bootstrap, edit_counts, error_kinds, error_rate
 from trainer.readers import Utterance
 from trainer.stt.client import Client, Heard
 from trainer.stt.decoder import Search, decode, load_scorer
-from trainer.stt.preparation import Mels
+from trainer.stt.preparation import Mels, mfcc_batch
 from trainer.text import Alphabet
 from trainer.workers import Workers
 
@@ -38,7 +38,6 @@ class Scores(Store):
 def network_scores(weights: Path, spec: Any, stored: Path, batch_size: int, out: Path) -> None:
     """A `Scores` store of the set in `stored`; goes on with the chunks that an interrupted run left."""
     from trainer.models import deepspeech
-    from trainer.stt.learning import mfcc_batch
 
     model = deepspeech.build(spec)
     with np.load(weights) as saved:

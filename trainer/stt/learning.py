@@ -1,9 +1,8 @@
-"""What training by CTC adds to the loop: batches of like lengths, the loss, and the choice of weights on dev clips."""
+"""What training by CTC adds to the loop: the loss, and the choice of weights on dev clips."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,131 +11,18 @@ import keras
 import numpy as np
 
 from trainer.metrics import edit_counts, error_rate
-from trainer.mfcc import FILTERS, MFCCS, cepstra
 from trainer.models import deepspeech
-from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
-from trainer.stt.augmentation import Augmentation, parse
+from trainer.stt.augmentation import parse
+from trainer.stt.batches import HEAD, Batches, Changes, batch_of
 from trainer.stt.checkpoints import Start, transfer
-from trainer.stt.preparation import Joined, Mels, frames_needed
+from trainer.stt.preparation import Clips
+from trainer.stt.splicing import Words
 from trainer.text import Alphabet, collapse
 from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, cosine
 
 log = logging.getLogger("trainer")
-FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled once
-MIXED_FRAMES = 48  # clips of a batch may differ so much in length: with 32 they are too much alike, and it learns slower
-HEAD = 3  # numbers before the labels of a target: frames, labels, the clip's number
 ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
-
-
-@dataclass(frozen=True)
-class Clips:
-    """A set: log mels, labels and names, in the order of the store."""
-
-    frames: Mels | Joined
-    labels: Sequence[np.ndarray]
-    names: Sequence[Utterance]
-
-    @property
-    def longest(self) -> int:
-        """Labels of the longest transcript."""
-        return max((len(text) for text in self.labels), default=1)
-
-
-def mfcc_batch(mels: Sequence[np.ndarray]) -> np.ndarray:
-    """Log mels of clips -> MFCCs (b, t, 26), padded with zeros."""
-    time = -(-max(map(len, mels)) // FRAMES_MULTIPLE) * FRAMES_MULTIPLE
-    x = np.zeros((len(mels), time, MFCCS), np.float32)
-    for row, frames in enumerate(mels):
-        x[row, : len(frames)] = cepstra(frames)
-    return x
-
-
-def batch_of(
-    clips: Clips, numbers: np.ndarray, longest: int, rng: np.random.Generator | None = None, voices: float = 0.0,
-    augmentation: Augmentation | None = None, clock: float = 0.0,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(MFCCs (b, t, 26) padded with zeros, targets (b, 3 + longest): frames, labels, number of the clip, the labels; weights of one).
-
-    With `rng` each clip is changed first: by `augmentation`, whose ranges run with `clock` from 0 to 1, and by `other_voice`.
-    """
-    labels = [clips.labels[number] for number in numbers]
-    if augmentation is not None and rng is not None:
-        mels = augmentation.log_mels([clips.names[n] for n in numbers], [frames_needed(text) for text in labels], clock, rng)
-    else:
-        mels = [clips.frames.raw(int(number)) for number in numbers]
-    if rng is not None and voices > 0:
-        mels = [other_voice(m, frames_needed(text), rng, voices) for m, text in zip(mels, labels, strict=True)]
-    x = mfcc_batch(mels)
-    if augmentation is not None and rng is not None:
-        augmentation.features(x, [len(m) for m in mels], clock, rng)
-    y = np.zeros((len(numbers), HEAD + longest), np.int32)
-    for row, (number, frames, text) in enumerate(zip(numbers, mels, labels, strict=True)):
-        y[row, :HEAD] = len(frames), len(text), number
-        y[row, HEAD : HEAD + len(text)] = text
-    return x, y, np.ones(len(numbers), np.float32)
-
-
-def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float) -> np.ndarray:
-    """Another tempo, size of head (mel axis scaled), microphone (level and tilt), noise, and SpecAugment's masks.
-
-    `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the axis.
-    """
-    fast = float(np.exp(rng.uniform(-0.18, 0.18) * amount))
-    count = max(needed, 1, round(len(mels) / fast))
-    mels = _at(mels, np.linspace(0, len(mels) - 1, count))
-    head = float(np.exp(rng.uniform(-0.12, 0.12) * amount))
-    mels = _at(mels.T, np.clip(np.arange(FILTERS) * head, 0, FILTERS - 1)).T
-    slope = np.linspace(-1, 1, FILTERS, dtype=np.float32)
-    mels = mels + np.float32(rng.uniform(-1.5, 1.5) * amount) + slope * np.float32(rng.uniform(-1, 1) * amount)
-    if rng.random() < 0.5:  # noise under the voice
-        floor = np.percentile(mels, 95) - rng.uniform(2.5, 7) + slope * rng.uniform(-1, 1)
-        mels = np.logaddexp(mels, floor + rng.normal(0, 0.4, mels.shape))
-    mean = mels.mean(0)
-    for _ in range(2):
-        size = int(rng.integers(0, min(10, max(1, count // 6)) + 1) * min(amount, 1.0))
-        at = int(rng.integers(0, max(1, count - size)))
-        mels[at : at + size] = mean
-        band = int(rng.integers(0, 6))
-        low = int(rng.integers(0, FILTERS - band))
-        mels[:, low : low + band] = mean[low : low + band]
-    return np.asarray(mels, np.float32)
-
-
-def _at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Rows between rows, linearly."""
-    low = np.minimum(places.astype(int), max(len(rows) - 2, 0))
-    share = (places - low).astype(np.float32)[:, None]
-    return rows[low] * (1 - share) + rows[np.minimum(low + 1, len(rows) - 1)] * share
-
-
-class Batches:
-    """Batch i of training: clips of like length together, another order every epoch, the longest first of all."""
-
-    def __init__(self, clips: Clips, size: int, seed: int) -> None:
-        self.clips, self.size, self.seed = clips, size, seed
-        self.per_epoch = max(1, len(clips.frames) // size)
-        self._epoch = -1
-        self._batches: np.ndarray = np.zeros((0, size), int)
-
-    def numbers(self, step: int) -> np.ndarray:
-        """Which clips."""
-        epoch, at = divmod(step, self.per_epoch)
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self.seed, epoch])
-            lengths = self.clips.frames.index["length"]
-            whole = self.per_epoch * self.size
-            if epoch == 0:
-                order = np.argsort(-lengths, kind="stable")[:whole]
-            else:  # what does not fill a batch is left out by chance, another time others
-                some = rng.permutation(len(lengths))[:whole]
-                order = some[np.argsort(lengths[some] + rng.uniform(0, MIXED_FRAMES, len(some)), kind="stable")]
-            batches = np.resize(order, whole).reshape(self.per_epoch, self.size)
-            turn = np.arange(self.per_epoch)
-            rng.shuffle(turn[int(epoch == 0) :])  # the longest stays first of all
-            self._batches = batches[turn]
-            self._epoch = epoch
-        return np.asarray(self._batches[at])
 
 
 def ctc(targets: Any, logits: Any) -> Any:
@@ -210,12 +96,14 @@ class Best:
 
 
 class Learning:
-    """The product part of the loop: dev set, choice of weights, early stop, plateau."""
+    """The product part of the loop: dev set, choice of weights, early stop, plateau; where the words are."""
 
     def __init__(
-        self, s: SpeechSettings, dev: Clips, metrics: Clips | None, alphabet: Alphabet, rate: Rate, rounds_per_epoch: float, folder: Path
+        self, s: SpeechSettings, dev: Clips, metrics: Clips | None, alphabet: Alphabet, rate: Rate, rounds_per_epoch: float, folder: Path,
+        words: Words | None = None, total: int = 1,
     ) -> None:
         self.s, self.dev, self.metrics, self.alphabet, self.rate = s, dev, metrics, alphabet, rate
+        self.words, self.total = words, total
         self.rounds_per_epoch, self.log = rounds_per_epoch, MetricsLog(folder)
         self.best: list[Best] = []  # the best first, by character error rate: the loss rises long before
         self.lowest_loss, self.waited = np.inf, 0
@@ -224,6 +112,7 @@ class Learning:
         """Best weights, and how long the loss has not fallen, for the checkpoint."""
         told = {"lines": np.array(self.log.lines), "scores": np.array([b.score for b in self.best]), "lowest": np.array(self.lowest_loss),
                 "waited": np.array(self.waited), "factor": np.asarray(self.rate.factor)}
+        told |= self.words.state() if self.words else {}
         return told | {f"best{i}_{j}": w for i, b in enumerate(self.best) for j, w in enumerate(b.weights)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
@@ -233,6 +122,8 @@ class Learning:
         self.lowest_loss, self.waited = float(state["lowest"]), int(state["waited"])
         self.rate.factor.assign(state["factor"])
         self.log.cut(int(state["lines"]))
+        if self.words:
+            self.words.restore(state)
 
     def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
         """Dev loss and error rates; keep the weights of the best rounds."""
@@ -245,6 +136,8 @@ class Learning:
         if figures["dev_loss"] < self.lowest_loss - self.s.es_min_delta:
             self.lowest_loss, self.waited = figures["dev_loss"], 0
         self.log.write(step, {"loss": loss, **figures})
+        if self.words:
+            self.words.update(model, step / self.total)
         return figures
 
     def goes_on(self, model: keras.Model) -> bool:
@@ -288,16 +181,17 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
         epochs_a_round = max(1, round(ROUND_SECONDS_OF_AUDIO / seconds))
         if s.early_stop or s.reduce_lr_on_plateau:
             epochs_a_round = 1
-        augmentation = parse(s.augmentations()) if s.augmentations() else None
+        words = Words(heard, alphabet, s.splice, s.dev_batch_size) if s.splice else None
+        changes = Changes(s.voices, parse(s.augmentations()) if s.augmentations() else None, words)
         rate = Rate(cosine(total, s.learning_rate) if s.learning_rate_schedule == "cosine" else s.learning_rate)
-        learning = Learning(s, dev, sets.get("metrics"), alphabet, rate, 1 / epochs_a_round, out)
+        learning = Learning(s, dev, sets.get("metrics"), alphabet, rate, 1 / epochs_a_round, out, words, total)
 
         unusable = Unusable(heard)
 
         def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             unusable.check()
             rng = np.random.default_rng([s.random_seed, step])
-            return batch_of(heard, batches.numbers(step), heard.longest, rng, s.voices, augmentation, step / total)
+            return batch_of(heard, batches.numbers(step), heard.longest, rng, changes, step / total)
 
         optimizer = averaged_adamw(rate, total, s.weight_decay, beta_1=s.beta1, beta_2=s.beta2, epsilon=s.epsilon)
         loop = Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, unusable.loss, jit_compile=False)

@@ -30,7 +30,7 @@ from trainer.stt.decoder import Search
 from trainer.stt.evaluation import Run, agreement, error_rates, hear, hear_clips, network_scores, read_all, search_all
 from trainer.stt.gathering import Material
 from trainer.stt.language_model import LanguageModelPlan
-from trainer.stt.preparation import ImportPlan, Mels
+from trainer.stt.preparation import Clips, ImportPlan, Mels
 from trainer.text import Alphabet
 from trainer.workers import Workers
 
@@ -181,10 +181,8 @@ def pack_scorer(steps: Steps, s: SpeechSettings, alphabet: Alphabet, built: Path
     return steps.run("scorer", pack, {"labels": alphabet.labels, "alpha": alpha, "beta": beta}, {"language_model": built})
 
 
-def load_sets(folders: Sequence[Path], alphabet: Alphabet) -> Any:
+def load_sets(folders: Sequence[Path], alphabet: Alphabet) -> Clips:
     """Stored sets as one for training."""
-    from trainer.stt.learning import Clips
-
     sets = [Mels(folder) for folder in folders]
     said = [u for folder in folders for u in preparation.utterances_kept(folder)]
     return Clips(preparation.Joined(sets), [np.array(alphabet.encode(u.transcript), np.int32) for u in said], said)
@@ -203,12 +201,12 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start
     if start:
         params["start"] = start.key
     inputs = {f"{use}_{name}": path for use in ("train", "dev", "metrics") for name, path in sets.get(use, {}).items()}
-    return steps.run("train_speech", make, params, inputs, version=3)
+    return steps.run("train_speech", make, params, inputs, version=4)
 
 
 TRAINING = (
     "n_hidden", "layer_norm", "relu_clip", "epochs", "train_batch_size", "learning_rate", "learning_rate_schedule", "beta1", "beta2", "epsilon",
-    "weight_decay", "dropout_rate", "dropout_rate2", "dropout_rate3", "dropout_rate6", "voices", "automatic_mixed_precision",
+    "weight_decay", "dropout_rate", "dropout_rate2", "dropout_rate3", "dropout_rate6", "voices", "splice", "automatic_mixed_precision",
     "early_stop", "es_epochs", "es_min_delta", "reduce_lr_on_plateau", "plateau_epochs", "plateau_reduction", "average_best",
     "drop_source_layers", "random_seed",
 )

@@ -15,11 +15,12 @@ import numpy as np
 from trainer import audio
 from trainer.audio import SAMPLE_RATE_HZ, AudioError
 from trainer.clips import Row, Store
-from trainer.mfcc import FILTERS, log_mels, padded
+from trainer.mfcc import FILTERS, MFCCS, cepstra, log_mels, padded
 from trainer.readers import Utterance
 from trainer.text import Alphabet
 
 CHUNK = 64
+FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled once
 
 
 class Mels(Store):
@@ -45,6 +46,29 @@ class Joined:
         """Rows of clip i as stored."""
         which = int(np.searchsorted(self._first, i, side="right")) - 1
         return self._sets[which].raw(i - int(self._first[which]))
+
+
+@dataclass(frozen=True)
+class Clips:
+    """A set: log mels, labels and names, in the order of the store."""
+
+    frames: Mels | Joined
+    labels: Sequence[np.ndarray]
+    names: Sequence[Utterance]
+
+    @property
+    def longest(self) -> int:
+        """Labels of the longest transcript."""
+        return max((len(text) for text in self.labels), default=1)
+
+
+def mfcc_batch(mels: Sequence[np.ndarray]) -> np.ndarray:
+    """Log mels of clips -> MFCCs (b, t, 26), padded with zeros."""
+    time = -(-max(map(len, mels)) // FRAMES_MULTIPLE) * FRAMES_MULTIPLE
+    x = np.zeros((len(mels), time, MFCCS), np.float32)
+    for row, frames in enumerate(mels):
+        x[row, : len(frames)] = cepstra(frames)
+    return x
 
 
 @dataclass(frozen=True)

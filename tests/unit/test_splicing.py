@@ -1,0 +1,116 @@
+"""Words cut where a network hears them, and sentences put together of them."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from trainer.clips import build
+from trainer.readers import Utterance
+from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Mels
+from trainer.stt.splicing import Words, alignments, bounds
+from trainer.text import Alphabet, collapse
+
+ALPHABET = Alphabet(tuple(" abc"))
+WORD_FRAMES = 10
+SAID = ("a b", "c a", "b", "ab c b", "c c", "a")
+
+
+def spoken(plan, chunk):
+    """Every word ten frames, loud but for the last; all rows of a word hold clip + k / 10."""
+    for number, text in enumerate(SAID):
+        words = [np.full((WORD_FRAMES, 40), 10 + number + k / 10, np.float32) for k in range(len(text.split()))]
+        for word in words:
+            word[-1, 1:] = -5.0
+        yield np.concatenate(words), number, -1
+
+
+class Hears:
+    """Spikes of a network that hears each label at its place: those of a word from its third frame on, the space in its last."""
+
+    def predict_on_batch(self, x):
+        logits = np.zeros((*x.shape[:2], 5), np.float32)
+        logits[:, :, 4] = 5
+        for row in range(len(x)):
+            text = SAID[self.numbers[row]]
+            for k, word in enumerate(text.split()):
+                for j, letter in enumerate(word):
+                    logits[row, WORD_FRAMES * k + 3 + 2 * j, ALPHABET.encode(letter)[0]] = 10
+                if k + 1 < len(text.split()):
+                    logits[row, WORD_FRAMES * (k + 1) - 1, 0] = 10
+        return logits
+
+
+@pytest.fixture
+def clips(tmp_path):
+    build(tmp_path, spoken, None, 1, "spoken", None)
+    speakers = ("x", "x", "y", "x", "y", "z")
+    return Clips(Mels(tmp_path), [np.array(ALPHABET.encode(text), np.int32) for text in SAID],
+                 [Utterance(f"{i}.wav", text, speaker) for i, (text, speaker) in enumerate(zip(SAID, speakers, strict=True))])
+
+
+@pytest.fixture
+def words(clips):
+    known = Words(clips, ALPHABET, 0.5, 6)
+    model = Hears()
+    model.numbers = np.argsort(clips.frames.index["length"], kind="stable")
+    known.update(model, 0.13)
+    return known
+
+
+def test_an_alignment_is_the_best_of_all_paths(rng):
+    chances = rng.normal(0, 1, (2, 5, 3))
+    chances -= np.logaddexp.reduce(chances, axis=-1, keepdims=True)
+    labels = [np.array([0, 0]), np.array([1])]
+    found = alignments(chances, [5, 4], labels, 2)
+    for row, (count, text) in enumerate(zip((5, 4), labels, strict=True)):
+        fitting = [p for p in itertools.product(range(3), repeat=count) if collapse(p, 2) == text.tolist()]
+        best = max(fitting, key=lambda p: sum(chances[row, t, c] for t, c in enumerate(p)))
+        assert [2 if place % 2 == 0 else text[place // 2] for place in found[row]] == list(best)
+        assert (np.diff(found[row]) >= 0).all()
+
+
+def test_words_end_where_it_is_quiet(clips, words):
+    mels = clips.frames.raw(3)
+    path = alignments(_chances(3, clips), [30], [clips.labels[3]], 4)[0]
+    assert bounds(mels, path, clips.labels[3], 0).tolist() == [0, 9, 19, 30]
+
+
+def _chances(number, clips):
+    model = Hears()
+    model.numbers = [number]
+    logits = model.predict_on_batch(np.zeros((1, FRAMES_MULTIPLE, 26)))
+    return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+
+
+def test_sentences_hold_the_words_that_they_tell_of_one_speaker(clips, words, rng):
+    own = {"x": {0, 1, 3}, "y": {2, 4}, "z": {5}}
+    seen = set()
+    for _ in range(200):
+        number = int(rng.integers(6))
+        mels, labels = words.sentence(number, 9, rng)
+        text = ALPHABET.decode(labels)
+        seen.add(text)
+        heard = [row for row, _ in itertools.groupby(np.round(mels[mels[:, 1] > 0, 0], 1))]
+        told = [SAID[int(v) - 10].split()[round(v % 1 * 10)] for v in heard]
+        assert " ".join(told) == text or len(told) < len(text.split())  # the same word twice is one run of rows
+        assert {int(v) - 10 for v in heard} <= own[clips.names[number].speaker]
+        assert len(labels) <= 9
+    assert "b c" in seen  # nobody said it
+
+
+def test_before_they_are_known_clips_stay_as_they_are(clips, rng):
+    known = Words(clips, ALPHABET, 0.5, 6)
+    known.update(None, 0.1)
+    mels, labels = known.sentence(3, 9, rng)
+    assert np.array_equal(mels, clips.frames.raw(3))
+    assert labels is clips.labels[3]
+
+
+def test_a_checkpoint_knows_the_words(clips, words):
+    again = Words(clips, ALPHABET, 0.5, 6)
+    again.restore(words.state())
+    for seed in range(9):
+        ours, theirs = (w.sentence(3, 9, np.random.default_rng(seed)) for w in (words, again))
+        assert np.array_equal(ours[0], theirs[0])
+    again.update(None, 0.2)  # not yet due again

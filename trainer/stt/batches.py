@@ -1,0 +1,122 @@
+"""Batches of training clips: which, in what order, and how each is changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from trainer.mfcc import FILTERS
+from trainer.stt.augmentation import Augmentation
+from trainer.stt.preparation import Clips, frames_needed, mfcc_batch
+from trainer.stt.splicing import Words
+
+MIXED_FRAMES = 48  # clips of a batch may differ so much in length: with 32 they are too much alike, and it learns slower
+HEAD = 3  # numbers before the labels of a target: frames, labels, the clip's number
+
+
+@dataclass
+class Changes:
+    """How clips of training are changed: `augmentation` on what is read anew, words put together anew, `other_voice`."""
+
+    voices: float = 0.0
+    augmentation: Augmentation | None = None
+    words: Words | None = None
+
+    def clips(self, clips: Clips, numbers: np.ndarray, clock: float, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Log mels and labels; ranges of the augmentation run with `clock` from 0 to 1."""
+        labels = [clips.labels[number] for number in numbers]
+        if self.augmentation is not None:
+            mels = self.augmentation.log_mels([clips.names[n] for n in numbers], [frames_needed(text) for text in labels], clock, rng)
+        else:
+            mels = [clips.frames.raw(int(number)) for number in numbers]
+        if self.words is not None:
+            for row, number in enumerate(numbers):
+                if rng.random() < self.words.share:
+                    mels[row], labels[row] = self.words.sentence(int(number), clips.longest, rng)
+        if self.voices > 0:
+            mels = [other_voice(m, frames_needed(text), rng, self.voices) for m, text in zip(mels, labels, strict=True)]
+        return mels, labels
+
+
+def batch_of(
+    clips: Clips, numbers: np.ndarray, longest: int, rng: np.random.Generator | None = None, changes: Changes | None = None, clock: float = 0.0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(MFCCs (b, t, 26) padded with zeros, targets (b, 3 + longest): frames, labels, number of the clip, the labels; weights of one).
+
+    With `rng` each clip is changed first; `clock`: how far training is, 0 to 1.
+    """
+    if rng is None or changes is None:
+        mels, labels = [clips.frames.raw(int(number)) for number in numbers], [clips.labels[number] for number in numbers]
+    else:
+        mels, labels = changes.clips(clips, numbers, clock, rng)
+    x = mfcc_batch(mels)
+    if rng is not None and changes is not None and changes.augmentation is not None:
+        changes.augmentation.features(x, [len(m) for m in mels], clock, rng)
+    y = np.zeros((len(numbers), HEAD + longest), np.int32)
+    for row, (number, frames, text) in enumerate(zip(numbers, mels, labels, strict=True)):
+        y[row, :HEAD] = len(frames), len(text), number
+        y[row, HEAD : HEAD + len(text)] = text
+    return x, y, np.ones(len(numbers), np.float32)
+
+
+def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float) -> np.ndarray:
+    """Another tempo, size of head (mel axis scaled), microphone (level and tilt), noise, and SpecAugment's masks.
+
+    `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the axis.
+    """
+    fast = float(np.exp(rng.uniform(-0.18, 0.18) * amount))
+    count = max(needed, 1, round(len(mels) / fast))
+    mels = _at(mels, np.linspace(0, len(mels) - 1, count))
+    head = float(np.exp(rng.uniform(-0.12, 0.12) * amount))
+    mels = _at(mels.T, np.clip(np.arange(FILTERS) * head, 0, FILTERS - 1)).T
+    slope = np.linspace(-1, 1, FILTERS, dtype=np.float32)
+    mels = mels + np.float32(rng.uniform(-1.5, 1.5) * amount) + slope * np.float32(rng.uniform(-1, 1) * amount)
+    if rng.random() < 0.5:  # noise under the voice
+        floor = np.percentile(mels, 95) - rng.uniform(2.5, 7) + slope * rng.uniform(-1, 1)
+        mels = np.logaddexp(mels, floor + rng.normal(0, 0.4, mels.shape))
+    mean = mels.mean(0)
+    for _ in range(2):
+        size = int(rng.integers(0, min(10, max(1, count // 6)) + 1) * min(amount, 1.0))
+        at = int(rng.integers(0, max(1, count - size)))
+        mels[at : at + size] = mean
+        band = int(rng.integers(0, 6))
+        low = int(rng.integers(0, FILTERS - band))
+        mels[:, low : low + band] = mean[low : low + band]
+    return np.asarray(mels, np.float32)
+
+
+def _at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Rows between rows, linearly."""
+    low = np.minimum(places.astype(int), max(len(rows) - 2, 0))
+    share = (places - low).astype(np.float32)[:, None]
+    return rows[low] * (1 - share) + rows[np.minimum(low + 1, len(rows) - 1)] * share
+
+
+class Batches:
+    """Batch i of training: clips of like length together, another order every epoch, the longest first of all."""
+
+    def __init__(self, clips: Clips, size: int, seed: int) -> None:
+        self.clips, self.size, self.seed = clips, size, seed
+        self.per_epoch = max(1, len(clips.frames) // size)
+        self._epoch = -1
+        self._batches: np.ndarray = np.zeros((0, size), int)
+
+    def numbers(self, step: int) -> np.ndarray:
+        """Which clips."""
+        epoch, at = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            rng = np.random.default_rng([self.seed, epoch])
+            lengths = self.clips.frames.index["length"]
+            whole = self.per_epoch * self.size
+            if epoch == 0:
+                order = np.argsort(-lengths, kind="stable")[:whole]
+            else:  # what does not fill a batch is left out by chance, another time others
+                some = rng.permutation(len(lengths))[:whole]
+                order = some[np.argsort(lengths[some] + rng.uniform(0, MIXED_FRAMES, len(some)), kind="stable")]
+            batches = np.resize(order, whole).reshape(self.per_epoch, self.size)
+            turn = np.arange(self.per_epoch)
+            rng.shuffle(turn[int(epoch == 0) :])  # the longest stays first of all
+            self._batches = batches[turn]
+            self._epoch = epoch
+        return np.asarray(self._batches[at])
