@@ -122,6 +122,12 @@ def error_rate(counts: np.ndarray) -> float:
     return float(counts[:, 0].sum() / counts[:, 1].sum())
 
 
+def standard_error(counts: np.ndarray) -> float:
+    """Of `error_rate`, from how much clips differ (of a ratio of means: Cochran 1977)."""
+    rest = counts[:, 0] - error_rate(counts) * counts[:, 1]
+    return float(np.sqrt(np.square(rest).sum()) / counts[:, 1].sum())
+
+
 def bootstrap(counts: np.ndarray, level: float = 0.95, rounds: int = 1000) -> tuple[float, float]:
     """Interval of the ratio of sums over clips drawn again and again (Efron 1979). `counts`: (clips, 2), errors and total."""
     picked = np.random.default_rng(0).integers(len(counts), size=(rounds, len(counts)))

@@ -67,3 +67,11 @@ def test_a_scorer_is_read_and_must_fit_the_alphabet(tmp_path):
         read_scorer(tmp_path / "x.scorer", Alphabet((" ", "a")))
     with pytest.raises(DecoderError, match="not a scorer"):
         read_scorer(tmp_path / "lm.binary", alphabet)
+
+
+def test_among_trials_that_are_alike_the_middle_is_taken():
+    done = [{"alpha": a, "beta": 2.0, "wer": wer, "cer": 0.1, "error": 0.02} for a, wer in ((0.0, 0.100), (0.6, 0.115), (0.9, 0.119), (2.0, 0.15))]
+    assert tuning.choose(done, lambda a, b: {"alpha": a, "beta": b, "wer": 0.11})["alpha"] == 0.5
+    assert tuning.choose(done, lambda a, b: {"alpha": a, "beta": b, "wer": 0.13})["alpha"] == 0.0  # not worse than the best for the middle's sake
+    sure = [d | {"error": 0.001} for d in done]
+    assert tuning.choose(sure, lambda a, b: {"alpha": a, "beta": b, "wer": 0.1})["alpha"] == 0.0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from trainer.clips import build
-from trainer.metrics import bootstrap, edit_distance
+from trainer.metrics import bootstrap, edit_distance, standard_error
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.batches import Batches, Changes, batch_of, other_voice
@@ -92,8 +92,10 @@ def test_lines_after_a_checkpoint_are_written_again(tmp_path):
 def test_error_rates():
     assert edit_distance(["the", "cat", "sat"], ["the", "hat"]) == 2
     assert edit_distance("", "abc") == 3
-    low, high = bootstrap(np.array([[1, 4], [0, 4], [2, 4], [1, 4]], float))
+    counts = np.array([[1, 4], [0, 4], [2, 4], [1, 4]], float)
+    low, high = bootstrap(counts)
     assert 0 <= low < 0.25 < high <= 1
+    assert (high - low) / 4 == pytest.approx(standard_error(counts), rel=0.2)
 
 
 def test_several_sets_are_one(clips):

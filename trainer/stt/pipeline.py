@@ -167,7 +167,7 @@ def make_scorer(
         clips_of_dev = [(folder, preparation.transcripts(sets["dev"][name])) for name, folder in scores.items()]
         tuning.run(plan, clips_of_dev, start / language_model.PACKAGE, alphabet, workers, out)
 
-    tuned = steps.run("tune", tune, {"plan": plan}, {"scorer": start, **{f"scores_{n}": p for n, p in scores.items()}})
+    tuned = steps.run("tune", tune, {"plan": plan}, {"scorer": start, **{f"scores_{n}": p for n, p in scores.items()}}, version=2)
     best = json.loads((tuned / "best.json").read_text())
     return pack_scorer(steps, s, alphabet, built, best["alpha"], best["beta"])
 

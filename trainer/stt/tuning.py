@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from trainer.metrics import edit_counts, error_rate
+from trainer.metrics import edit_counts, error_rate, standard_error
 from trainer.stt.decoder import Search
 from trainer.stt.evaluation import search_clips
 from trainer.stt.splits import share
@@ -41,26 +41,37 @@ def run(plan: Plan, sets: Sequence[tuple[Path, list[str]]], scorer: Path, alphab
     """best.json and trials.jsonl in `out`. Every trial is a function of those before it, so that a killed search goes on as it would have."""
     every = ((folder, i, text) for folder, said in sets for i, text in enumerate(said))
     clips = sorted(every, key=lambda clip: share(f"{clip[2]} {clip[1]}"))[:CLIPS]
+    parts = [clips[k::PARTS] for k in range(PARTS)]
+    said = [text for part in parts for _, _, text in part]
+
+    def trial(alpha: float, beta: float) -> dict[str, float]:
+        search = replace(plan.search, alpha=alpha, beta=beta)
+        heard = workers.map(partial(search_clips, alphabet, search, scorer), [[(folder, i) for folder, i, _ in part] for part in parts])
+        words, characters = edit_counts(said, [text for found in heard for text in found])
+        return {"alpha": alpha, "beta": beta, "wer": error_rate(words), "cer": error_rate(characters), "error": standard_error(words)}
+
     lines = out / "trials.jsonl"
     done = [json.loads(line) for line in lines.read_text().splitlines() if line.endswith("}")] if lines.exists() else []
     lines.write_text("".join(json.dumps(d) + "\n" for d in done))
     with progress("tuning", max(plan.trials, 1), len(done), "trial") as bar:
         while len(done) < max(plan.trials, 1):
-            alpha, beta = suggest(plan, done)
-            search = replace(plan.search, alpha=alpha, beta=beta)
-            parts = [[(folder, i) for folder, i, _ in clips[k::PARTS]] for k in range(PARTS)]
-            heard = workers.map(partial(search_clips, alphabet, search, scorer), parts)
-            said = [text for k in range(PARTS) for _, _, text in clips[k::PARTS]]
-            words, characters = edit_counts(said, [text for found in heard for text in found])
-            done.append({"alpha": alpha, "beta": beta, "wer": error_rate(words), "cer": error_rate(characters)})
+            done.append(trial(*suggest(plan, done)))
             with lines.open("a") as file:
                 file.write(json.dumps(done[-1]) + "\n")
             best = min(done, key=_order)
             bar.update(1, wer=best["wer"], alpha=best["alpha"], beta=best["beta"])
+    chosen = choose(done, trial)
+    (out / "best.json").write_text(json.dumps(chosen | {"clips": len(clips)}, indent=1) + "\n")
+    log.info("tuned on %d dev clips: alpha %.3f, beta %.3f: WER %.1f %% (%.1f %% with %.3f, %.3f)", len(clips), chosen["alpha"], chosen["beta"],
+             100 * chosen["wer"], 100 * done[0]["wer"], done[0]["alpha"], done[0]["beta"])
+
+
+def choose(done: Sequence[dict[str, float]], trial: Callable[[float, float], dict[str, float]]) -> dict[str, float]:
+    """The middle of the trials that are within a standard error of the best (Breiman et al. 1984): of a few dozen clips the best alone is chance."""
     best = min(done, key=_order)
-    (out / "best.json").write_text(json.dumps(best | {"clips": len(clips)}, indent=1) + "\n")
-    log.info("tuned on %d dev clips: alpha %.3f, beta %.3f: WER %.1f %% (%.1f %% with %.3f, %.3f)", len(clips), best["alpha"], best["beta"],
-             100 * best["wer"], 100 * done[0]["wer"], done[0]["alpha"], done[0]["beta"])
+    alike = [d for d in done if d["wer"] <= best["wer"] + best["error"]]
+    middle = trial(*(round(float(np.mean([d[name] for d in alike])), 4) for name in ("alpha", "beta")))
+    return middle if middle["wer"] <= best["wer"] + best["error"] else best
 
 
 def _order(trial: dict[str, float]) -> tuple[float, float]:
