@@ -7,6 +7,7 @@ import pytest
 
 from trainer.clips import build
 from trainer.readers import Utterance
+from trainer.stt.batches import Changes
 from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Mels
 from trainer.stt.splicing import Words, alignments, bounds
 from trainer.text import Alphabet, collapse
@@ -102,9 +103,24 @@ def test_sentences_hold_the_words_that_they_tell_of_one_speaker(clips, words, rn
 def test_before_they_are_known_clips_stay_as_they_are(clips, rng):
     known = Words(clips, ALPHABET, 0.5, 6)
     known.update(None, 0.1)
-    mels, labels = known.sentence(3, 9, rng)
+    assert known.sentence(3, 9, rng) is None
+    (mels,), (labels,) = Changes(words=known).clips(clips, np.array([3]), 0.1, rng)
     assert np.array_equal(mels, clips.frames.raw(3))
     assert labels is clips.labels[3]
+
+
+def test_only_clips_that_are_not_spliced_are_read_anew(clips, words, rng):
+    class Reads:
+        def log_mels(self, names, needed, clock, rng):
+            self.names = [u.path for u in names]
+            return [np.full((n, 40), -1, np.float32) for n in needed]
+
+    reads = Reads()
+    mels, labels = Changes(augmentation=reads, words=words).clips(clips, np.arange(6), 0.5, rng)
+    again = [number for number, m in enumerate(mels) if (m == -1).all()]
+    assert 0 < len(again) < 6
+    assert reads.names == [f"{number}.wav" for number in again]
+    assert all(labels[number] is clips.labels[number] for number in again)
 
 
 def test_a_checkpoint_knows_the_words(clips, words):

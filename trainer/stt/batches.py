@@ -25,18 +25,20 @@ class Changes:
 
     def clips(self, clips: Clips, numbers: np.ndarray, clock: float, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Log mels and labels; ranges of the augmentation run with `clock` from 0 to 1."""
-        labels = [clips.labels[number] for number in numbers]
+        made: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        for row, number in enumerate(numbers):
+            if self.words is not None and rng.random() < self.words.share and (sentence := self.words.sentence(int(number), clips.longest, rng)):
+                made[row] = sentence
+        rest = {row: clips.labels[number] for row, number in enumerate(numbers) if row not in made}
         if self.augmentation is not None:
-            mels = self.augmentation.log_mels([clips.names[n] for n in numbers], [frames_needed(text) for text in labels], clock, rng)
+            read = self.augmentation.log_mels([clips.names[numbers[row]] for row in rest], [*map(frames_needed, rest.values())], clock, rng)
         else:
-            mels = [clips.frames.raw(int(number)) for number in numbers]
-        if self.words is not None:
-            for row, number in enumerate(numbers):
-                if rng.random() < self.words.share:
-                    mels[row], labels[row] = self.words.sentence(int(number), clips.longest, rng)
+            read = [clips.frames.raw(int(numbers[row])) for row in rest]
+        made |= {row: (mels, text) for (row, text), mels in zip(rest.items(), read, strict=True)}
+        found = [made[row] for row in range(len(numbers))]
         if self.voices > 0:
-            mels = [other_voice(m, frames_needed(text), rng, self.voices) for m, text in zip(mels, labels, strict=True)]
-        return mels, labels
+            found = [(other_voice(mels, frames_needed(text), rng, self.voices), text) for mels, text in found]
+        return [mels for mels, _ in found], [text for _, text in found]
 
 
 def batch_of(

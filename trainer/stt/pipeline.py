@@ -201,7 +201,7 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start
     if start:
         params["start"] = start.key
     inputs = {f"{use}_{name}": path for use in ("train", "dev", "metrics") for name, path in sets.get(use, {}).items()}
-    return steps.run("train_speech", make, params, inputs, version=4)
+    return steps.run("train_speech", make, params, inputs, version=5)
 
 
 TRAINING = (

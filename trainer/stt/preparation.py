@@ -80,7 +80,7 @@ class ImportPlan:
     max_seconds: float
 
 
-def frames_needed(labels: Sequence[Any]) -> int:
+def frames_needed(labels: Sequence[Any] | np.ndarray) -> int:
     """Frames that CTC needs for labels: one each, and a blank between two that are equal."""
     return len(labels) + sum(bool(a == b) for a, b in pairwise(labels))
 

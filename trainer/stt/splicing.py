@@ -91,21 +91,21 @@ class Words:
         self.times = int(state["words_times"])
         self._set(state["words_bounds"])
 
-    def sentence(self, number: int, longest: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """(log mels, at most `longest` labels) of about the length of clip `number`, by its speaker; the clip itself where nothing can be made."""
-        clip, known = self.clips.frames.raw(number), self._of.get(self._speaker(number))
+    def sentence(self, number: int, longest: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray] | None:
+        """(log mels, at most `longest` labels) of about the length of clip `number`, by its speaker; None where nothing can be made."""
+        length, known = int(self.clips.frames.index["length"][number]), self._of.get(self._speaker(number))
         mels: list[np.ndarray] = []
         labels: list[int] = []
         frames = 0
-        while known is not None and frames < (1 - SPREAD) * len(clip):
+        while known is not None and frames < (1 - SPREAD) * length:
             which, first, last, start, end = known[rng.integers(len(known))]
-            if mels and (frames + last - first > (1 + SPREAD) * len(clip) or len(labels) + 1 + end - start > longest):
+            if mels and (frames + last - first > (1 + SPREAD) * length or len(labels) + 1 + end - start > longest):
                 break
             mels.append(self.clips.frames.raw(int(which))[first:last])
             labels += [*([self.space] if labels else []), *self.clips.labels[which][start:end]]
             frames += last - first
         if not mels or frames_needed(labels) > frames:
-            return clip, self.clips.labels[number]
+            return None
         return np.concatenate(mels), np.array(labels, np.int32)
 
     def _speaker(self, number: int) -> str:
@@ -134,7 +134,7 @@ class Words:
             ends = [*(start - 1 for start in starts[1:]), len(text)]
             for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
                 first, last = int(found[at + k]), int(found[at + k + 1])
-                if end > start and max(SHORTEST_WORD, frames_needed(text[start:end].tolist())) <= last - first <= LONGEST_WORD:
+                if end > start and max(SHORTEST_WORD, frames_needed(text[start:end])) <= last - first <= LONGEST_WORD:
                     table.setdefault(self._speaker(number), []).append((number, first, last, start, end))
             at += len(starts) + 1
         self._of = {speaker: np.array(rows, np.int32) for speaker, rows in table.items()}  # clip, its frames, its labels
