@@ -66,7 +66,8 @@ class SpeechSettings(Settings):
                                               "Clips with others are set aside.")
     normalize: bool = Field(False, description="Fold transcripts and text to ASCII letters.")
     english_compatible: bool = Field(False, description="Fold to the 28 labels of the published English models, to keep all layers of their checkpoints.")
-    bytes_output_mode: bool = Field(False, description="Labels are the 255 bytes of UTF-8: for languages with thousands of characters.")
+    bytes_output_mode: bool = Field(False, description="Labels are the 255 bytes of UTF-8: for languages with thousands of characters. "
+                                    "A scorer is then made of characters, if most transcripts have no spaces.")
 
     # the network and how it is trained
     n_hidden: int = Field(2048, ge=8, le=8192, description="Width of all layers.")

@@ -106,6 +106,19 @@ def test_gives_a_package_and_then_has_nothing_to_do(data):
     assert heard.startswith("/data/0.wav\t")
 
 
+def test_bytes_with_a_scorer_of_characters(data):
+    """Our decoder makes as many errors with it as the library."""
+    lines = (data / "all.csv").read_text().splitlines()
+    (data / "characters.csv").write_text("\n".join(line.replace("low", "低").replace("high", "高é").replace(" ", "") for line in lines) + "\n")
+    owned(data)
+    told = docker(*mounted(data), IMAGE, *(part.replace("all.csv", "characters.csv") for part in TRAIN), "--bytes-output-mode",
+                  "--export-beam-width", "20", "--data-dir", "/data/characters").stderr
+    assert "CER" in told
+    folder = next((data / "characters" / "output").iterdir())
+    figures = json.loads((folder / "experiment.json").read_text())["figures"]["dev characters"]
+    assert figures["with scorer"]["cer"] == figures["deepspeech with scorer"]["cer"]
+
+
 def test_a_language_from_its_archive_and_ten_times_killed(archive, tmp_path):
     """`train_language`, unbroken; and from nothing, killed at ten moments: the same files, byte for byte."""
     whole, broken = with_sources(tmp_path / "whole", archive), with_sources(tmp_path / "broken", archive)

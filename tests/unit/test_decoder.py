@@ -8,7 +8,7 @@ import pytest
 from trainer.export import scorer
 from trainer.stt import tuning
 from trainer.stt.decoder import DecoderError, Search, decode, read_scorer
-from trainer.text import Alphabet, collapse
+from trainer.text import Alphabet, ByteAlphabet, collapse
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -65,8 +65,22 @@ def test_a_scorer_is_read_and_must_fit_the_alphabet(tmp_path):
     assert words.rows(row[[2]])[0][0] == 0  # after "b" and a space the next word begins
     with pytest.raises(DecoderError, match="made for another alphabet"):
         read_scorer(tmp_path / "x.scorer", Alphabet((" ", "a")))
+    with pytest.raises(DecoderError, match="BYTES_OUTPUT_MODE needs one of characters"):
+        read_scorer(tmp_path / "x.scorer", ByteAlphabet())
     with pytest.raises(DecoderError, match="not a scorer"):
         read_scorer(tmp_path / "lm.binary", alphabet)
+
+
+def test_after_the_last_byte_of_a_character_the_next_begins(tmp_path):
+    (tmp_path / "lm.binary").write_bytes(scorer.KENLM_MAGIC + bytes(100))
+    scorer.write(tmp_path / "lm.binary", ["é", "è"], ByteAlphabet(), 1, 1, tmp_path / "x.scorer")
+    rows = read_scorer(tmp_path / "x.scorer", ByteAlphabet())[2].rows
+    first, last, other = "é".encode()[0] - 1, "é".encode()[1] - 1, "è".encode()[1] - 1
+    lead = rows(np.array([0]))[0]
+    assert np.flatnonzero(lead >= 0).tolist() == [first]
+    after = rows(lead[[first]])[0]
+    assert np.flatnonzero(after >= 0).tolist() == sorted([last, other])
+    assert after[last] == 0
 
 
 def test_among_trials_that_are_alike_the_middle_is_taken():

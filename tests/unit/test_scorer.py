@@ -6,7 +6,7 @@ import struct
 import pytest
 
 from trainer.export import scorer
-from trainer.text import Alphabet, TextError
+from trainer.text import Alphabet, ByteAlphabet, TextError
 
 ALPHABET = Alphabet((" ", *"abcdefghijklmnopqrstuvwxyz'"))
 
@@ -49,6 +49,14 @@ def test_file_is_aligned_and_carries_the_weights(tmp_path):
     assert len(data) % 16 == 0
     inputs = [struct.unpack_from("<i", data, len(data) - 16 * k)[0] for k in range(1, 7)]
     assert sorted(inputs) == sorted({*labels("yes"), *labels("no")})
+
+
+def test_for_bytes_the_words_are_characters(tmp_path):
+    kenlm = tmp_path / "lm.binary"
+    kenlm.write_bytes(scorer.KENLM_MAGIC + bytes(37))
+    assert scorer.spelled(["字", "a"], ByteAlphabet()) == ([(0x61,), (0xE5, 0xAD, 0x97)], [])
+    scorer.write(kenlm, ["字", "a"], ByteAlphabet(), 1, 1, tmp_path / "x.scorer")
+    assert (tmp_path / "x.scorer").read_bytes()[kenlm.stat().st_size + 8] == 1
 
 
 def test_what_is_no_language_model_is_told(tmp_path):

@@ -1,7 +1,7 @@
 """`.scorer`: a KenLM binary, a header of 25 bytes, and the vocabulary as an OpenFst automaton, as DeepSpeech 0.9.3 packs it.
 
-The automaton holds each word's labels (index + 1) followed by the space's; it is made minimal while it is built from the
-sorted words (Daciuk et al. 2000), which gives the machine that OpenFst's Determinize and Minimize give.
+The automaton holds each word's labels (index + 1) followed by the space's, in bytes mode the bytes of each character; it is made minimal
+while it is built from the sorted words (Daciuk et al. 2000), which gives the machine that OpenFst's Determinize and Minimize give.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.text import SPACE, Alphabet, TextError
+from trainer.text import SPACE, Alphabet, ByteAlphabet, TextError
 
 MAGIC, FILE_VERSION = 0x54524945, 6
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
@@ -41,18 +41,18 @@ class Automaton:
 
 
 def spelled(words: Iterable[str], alphabet: Alphabet) -> tuple[list[tuple[int, ...]], list[str]]:
-    """(labels of each word with the space after it, sorted; words that the alphabet cannot spell)."""
+    """(labels of each word with the space after it, sorted; words that the alphabet cannot spell). Of bytes: no space."""
     if SPACE not in alphabet.labels:
         raise TextError("the alphabet has no space: a scorer of words needs one")
-    index = {label: i + 1 for i, label in enumerate(alphabet.labels)}
+    end = () if isinstance(alphabet, ByteAlphabet) else (alphabet.labels.index(SPACE) + 1,)
     found, left_out = set(), []
     for word in words:
         if word in NOT_WORDS or not word:
             continue
-        if all(c in index for c in word):
-            found.add((*(index[c] for c in word), index[SPACE]))
-        else:
+        if alphabet.missing(word):
             left_out.append(word)
+        else:
+            found.add((*(label + 1 for label in alphabet.encode(word)), *end))
     return sorted(found), left_out
 
 
@@ -122,7 +122,7 @@ def write(kenlm: Path, words: Iterable[str], alphabet: Alphabet, alpha: float, b
     sequences, left_out = spelled(words, alphabet)
     if not sequences:
         raise TextError(f"{kenlm}: none of its words can be spelled with the alphabet")
-    head = struct.pack("<iiBdd", MAGIC, FILE_VERSION, 0, *struct.unpack("<ff", struct.pack("<ff", alpha, beta)))
+    head = struct.pack("<iiBdd", MAGIC, FILE_VERSION, isinstance(alphabet, ByteAlphabet), *struct.unpack("<ff", struct.pack("<ff", alpha, beta)))
     model = kenlm.read_bytes()
     if not model.startswith(KENLM_MAGIC):
         raise TextError(f"{kenlm}: no KenLM binary of format 5")

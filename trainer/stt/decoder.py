@@ -1,7 +1,8 @@
 """CTC prefix beam search with a scorer, as the clients decode: the same prefixes, words, weights and cut-offs, vectorised over the beam.
 
 Hannun et al. 2014, with the rules of DeepSpeech 0.9.3: words are kept to the scorer's vocabulary by its automaton, a word is scored when
-the space after it is, frames before the first that is not surely blank are skipped.
+the space after it is, frames before the first that is not surely blank are skipped. In bytes mode the words are characters, scored at
+their last byte.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from trainer.export.scorer import FILE_VERSION, FST_MAGIC, MAGIC
-from trainer.text import SPACE, Alphabet
+from trainer.text import SPACE, Alphabet, ByteAlphabet
 
 NOTHING = np.float32(-np.inf)
 LN10 = 2.302585093
@@ -70,6 +71,7 @@ class Scorer:
             raise DecoderError("the Python package kenlm is not installed: it is in the train image") from error
         self.alpha, self.beta, self.vocabulary = read_scorer(path, alphabet)
         self.model = kenlm.Model(str(path))
+        self.characters = isinstance(alphabet, ByteAlphabet)
         self.space = alphabet.labels.index(SPACE)
         self.alphabet = alphabet
         self._state = kenlm.State
@@ -79,6 +81,10 @@ class Scorer:
         state = self._state()
         self.model.BeginSentenceWrite(state)
         return state
+
+    def begins(self, label: int) -> bool:
+        """Whether a character begins with this byte."""
+        return self.characters and not 0x80 <= label + 1 < 0xC0
 
     def word(self, state: Any, word: str) -> tuple[float, Any]:
         """(natural log probability, state after it)."""
@@ -97,9 +103,12 @@ def load_scorer(path: Path, alphabet: Alphabet) -> Scorer:
 def read_scorer(path: Path, alphabet: Alphabet) -> tuple[float, float, Vocabulary]:
     """(alpha, beta, automaton). Raises DecoderError, also when it was made for another alphabet."""
     data = path.read_bytes()
-    at = data.rfind(struct.pack("<iiB", MAGIC, FILE_VERSION, 0))
+    at = data.rfind(struct.pack("<ii", MAGIC, FILE_VERSION))
     if at < 0:
-        raise DecoderError(f"{path}: not a scorer of words")
+        raise DecoderError(f"{path}: not a scorer")
+    if data[at + 8] != isinstance(alphabet, ByteAlphabet):
+        of = "characters, for BYTES_OUTPUT_MODE" if data[at + 8] else "words: BYTES_OUTPUT_MODE needs one of characters"
+        raise DecoderError(f"{path}: a scorer of {of}")
     alpha, beta = struct.unpack_from("<dd", data, at + 9)
     return alpha, beta, _automaton(data, at + 25, len(alphabet.labels) + 1, path)
 
@@ -127,8 +136,8 @@ class _Prefixes:
         self.parent, self.label = [-1], [-1]
         self.known: dict[int, int] = {}
         self.scorer = scorer
-        self.states: dict[int, Any] = {0: scorer.begin()} if scorer else {}  # of the language model, where a word begins
-        self.ends: dict[int, tuple[float, Any]] = {}  # score of the word that ends here, state after it
+        self.begin = scorer.begin() if scorer else None
+        self.ends: dict[int, tuple[float, Any]] = {}  # score of the word that ends here, state of the language model after it
 
     def child(self, parent: int, label: int, classes: int) -> int:
         key = parent * classes + label
@@ -144,15 +153,18 @@ class _Prefixes:
         found = self.ends.get(node)
         if found is None:
             assert self.scorer is not None
-            letters, at = [], node
-            while at and self.label[at] != self.scorer.space:
-                letters.append(self.scorer.alphabet.labels[self.label[at]])
+            scorer, labels, at = self.scorer, [], node
+            while at and (scorer.characters or self.label[at] != scorer.space):
+                labels.append(self.label[at])
                 at = self.parent[at]
-            before = self.states.get(at)
-            if before is None:  # `at` is a space: the state after the word before it
-                self.word_score(self.parent[at])
-                before = self.states[at] = self.ends[self.parent[at]][1]
-            found = self.ends[node] = self.scorer.word(before, "".join(reversed(letters)))
+                if scorer.begins(labels[-1]):
+                    break
+            before = self.begin
+            if at:
+                end = at if scorer.characters else self.parent[at]
+                self.word_score(end)
+                before = self.ends[end][1]
+            found = self.ends[node] = scorer.word(before, scorer.alphabet.decode(reversed(labels)))
         return found[0]
 
     def text(self, node: int) -> list[int]:
@@ -195,8 +207,10 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
                     lowest = score.min() + p[blank] - max(np.float32(0), beta)
                     low = score[:, None] + p[None, :blank] < lowest
                     wider[low] = NOTHING
-                for row in np.flatnonzero(wider[:, scorer.space] > NOTHING):
-                    wider[row, scorer.space] += alpha * np.float32(prefixes.word_score(int(nodes[row]))) + beta
+                for row, label in np.argwhere((allowed[:, :blank] == START) & (wider > NOTHING)):  # a word is complete
+                    node = int(nodes[row])
+                    end = prefixes.child(node, int(label), classes) if scorer.characters else node
+                    wider[row, label] += alpha * np.float32(prefixes.word_score(end)) + beta
             # extensions that are prefixes of the beam already
             if len(place) < len(prefixes.parent):
                 place = np.full(2 * len(prefixes.parent), -1)
@@ -218,14 +232,17 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
             ends_label = np.concatenate([stay_label[old], wider[rows, steps]])
             if scorer is not None and allowed is not None:
                 after = allowed[rows, steps]
+                states = np.concatenate([states[old], after])
                 allowed = np.concatenate([allowed[old], scorer.vocabulary.rows(after)])
             parents = np.concatenate([parents[old], nodes[rows]])
             labels = np.concatenate([labels[old], steps])
             nodes = np.concatenate([nodes[old], added])
     score = np.logaddexp(ends_blank, ends_label)
     if scorer is not None:  # a last word without a space after it
-        for row in np.flatnonzero((labels >= 0) & (labels != scorer.space)):
+        for row in np.flatnonzero(states != START):
             score[row] += alpha * np.float32(prefixes.word_score(int(nodes[row]))) + beta
+        if scorer.characters:  # clients count the empty text as a word
+            score[nodes == 0] += beta
     winner = int(np.argmax(score))
     return prefixes.text(int(nodes[winner])), float(score[winner])
 

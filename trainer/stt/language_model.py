@@ -11,7 +11,7 @@ from trainer.export import scorer
 from trainer.programs import ProgramError, run
 from trainer.readers import Utterance
 from trainer.stt import sources
-from trainer.text import Alphabet, Rules, TextError, normal
+from trainer.text import SPACE, Alphabet, Rules, TextError, normal
 
 log = logging.getLogger("trainer")
 HOUR = 3600.0
@@ -31,10 +31,11 @@ class LanguageModelPlan:
 
 
 def write_text(
-    path: Path, texts: Sequence[Path | str], rules: Rules | None, held_out: set[str], trained_on: Sequence[Utterance]
+    path: Path, texts: Sequence[Path | str], rules: Rules | None, held_out: set[str], trained_on: Sequence[Utterance],
+    characters: bool = False,
 ) -> dict[str, dict[str, int]]:
     """All texts as one, a sentence a line, by the same rules as transcripts; sentences of the dev and test sets are left out of texts (of
-    transcripts the splits took care).
+    transcripts the splits took care). `characters`: they are the words, for a model of bytes.
 
     Returns the counts of lines by text: taken, refused by the rules, left out. Raises CorpusError, TextError when nothing is left.
     """
@@ -54,7 +55,7 @@ def write_text(
                     left_out += 1
                 else:
                     taken += 1
-                    out.write(f"{sentence}\n")
+                    out.write(" ".join(sentence.replace(SPACE, "") if characters else [sentence]) + "\n")
             name = text if isinstance(text, str) else text.name
             counts[name] = {"taken": taken, "refused": refused, "in dev or test": left_out}
             log.info("text %s: %d sentences, %d refused by the rules, %d left out: they are in the dev or test set", name, taken, refused, left_out)

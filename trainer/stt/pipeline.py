@@ -31,7 +31,7 @@ from trainer.stt.evaluation import Run, agreement, error_rates, hear, hear_clips
 from trainer.stt.gathering import Material
 from trainer.stt.language_model import LanguageModelPlan
 from trainer.stt.preparation import Clips, ImportPlan, Mels
-from trainer.text import Alphabet
+from trainer.text import SPACE, Alphabet
 from trainer.workers import Workers
 
 log = logging.getLogger("trainer")
@@ -121,22 +121,27 @@ def build_language_model(steps: Steps, s: SpeechSettings, material: Material) ->
     """lm.binary and vocabulary.txt, if there is a text. Raises ProgramError and TextError."""
     if s.scorer_path or not material.texts:
         return None
-    if s.bytes_output_mode:
-        if s.lm_text:
-            raise ValueError("BYTES_OUTPUT_MODE: scorers are made of words, which bytes have none of: leave LM_TEXT empty")
-        log.info("bytes_output_mode: no scorer is made")
-        return None
+    trained_on = material.split.of("train")
+    if s.bytes_output_mode and (spaced := sum(SPACE in u.transcript for u in trained_on)):
+        told = f"BYTES_OUTPUT_MODE: scorers are of characters then, without the space, and {spaced} of {len(trained_on)} transcripts have spaces"
+        if spaced * 2 > len(trained_on):
+            if s.lm_text:
+                raise ValueError(f"{told}: leave LM_TEXT empty, or replace the space in VALIDATE_RULES by another character")
+            log.info("%s: no scorer is made", told)
+            return None
+        log.warning("%s: clients will leave them out", told)
     plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, s.lm_pointer_bits, s.lm_quantization_bits)
-    held_out = {u.transcript for use in ("dev", "test") for u in material.split.of(use) if len(u.transcript.split()) > 3}
+    said = [u.transcript for use in ("dev", "test") for u in material.split.of(use)]
+    held_out = {text for text in said if (len(text) > 6 if s.bytes_output_mode else len(text.split()) > 3)}  # shorter ones anybody says
 
     def make(out: Path) -> None:
-        counted = language_model.write_text(out / "text.txt", material.texts, material.rules, held_out, material.split.of("train"))
+        counted = language_model.write_text(out / "text.txt", material.texts, material.rules, held_out, trained_on, s.bytes_output_mode)
         (out / "text.json").write_text(json.dumps(counted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         language_model.build(out / "text.txt", plan, out)
 
     left_out = hashlib.sha256("\n".join(sorted(held_out)).encode()).hexdigest()[:16]
-    told = {"texts": material.text_keys, "plan": plan, "rules": material.rules, "held_out": left_out}
-    return steps.run("language_model", make, told, version=3)
+    key = {"texts": material.text_keys, "plan": plan, "rules": material.rules, "held_out": left_out}
+    return steps.run("language_model", make, key | ({"of": "characters"} if s.bytes_output_mode else {}), version=3)
 
 
 def make_scorer(
@@ -161,7 +166,8 @@ def make_scorer(
     scores = {name: score(steps, s, alphabet, trained, folder, f"dev_{name}", s.dev_batch_size) for name, folder in sets["dev"].items()}
     alpha_max, beta_max, trials = s.lm_evaluate_range.split(",")
     plan = tuning.Plan(float(alpha_max), float(beta_max), int(trials), s.lm_alpha, s.lm_beta,
-                       Search(min(s.export_beam_width, tuning.BEAM_WIDTH), s.cutoff_top_n, s.cutoff_prob), s.random_seed)
+                       Search(min(s.export_beam_width, tuning.BEAM_WIDTH), s.cutoff_top_n, s.cutoff_prob), s.random_seed,
+                       "cer" if s.bytes_output_mode else "wer")
 
     def tune(out: Path) -> None:
         clips_of_dev = [(folder, preparation.transcripts(sets["dev"][name])) for name, folder in scores.items()]

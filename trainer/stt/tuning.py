@@ -26,7 +26,7 @@ PARTS = 8
 
 @dataclass(frozen=True)
 class Plan:
-    """Where and how long to search. `alpha` and `beta`: the first trial."""
+    """Where and how long to search. `alpha` and `beta`: the first trial. `by`: what is to fall, "wer", or "cer" where characters are the words."""
 
     alpha_max: float
     beta_max: float
@@ -35,6 +35,7 @@ class Plan:
     beta: float
     search: Search
     seed: int
+    by: str = "wer"
 
 
 def run(plan: Plan, sets: Sequence[tuple[Path, list[str]]], scorer: Path, alphabet: Alphabet, workers: Workers, out: Path) -> None:
@@ -48,7 +49,8 @@ def run(plan: Plan, sets: Sequence[tuple[Path, list[str]]], scorer: Path, alphab
         search = replace(plan.search, alpha=alpha, beta=beta)
         heard = workers.map(partial(search_clips, alphabet, search, scorer), [[(folder, i) for folder, i, _ in part] for part in parts])
         words, characters = edit_counts(said, [text for found in heard for text in found])
-        return {"alpha": alpha, "beta": beta, "wer": error_rate(words), "cer": error_rate(characters), "error": standard_error(words)}
+        error = standard_error(characters if plan.by == "cer" else words)
+        return {"alpha": alpha, "beta": beta, "wer": error_rate(words), "cer": error_rate(characters), "error": error}
 
     lines = out / "trials.jsonl"
     done = [json.loads(line) for line in lines.read_text().splitlines() if line.endswith("}")] if lines.exists() else []
@@ -58,24 +60,24 @@ def run(plan: Plan, sets: Sequence[tuple[Path, list[str]]], scorer: Path, alphab
             done.append(trial(*suggest(plan, done)))
             with lines.open("a") as file:
                 file.write(json.dumps(done[-1]) + "\n")
-            best = min(done, key=_order)
-            bar.update(1, wer=best["wer"], alpha=best["alpha"], beta=best["beta"])
-    chosen = choose(done, trial)
+            best = _best(done, plan.by)
+            bar.update(1, **{name: best[name] for name in (plan.by, "alpha", "beta")})
+    chosen = choose(done, trial, plan.by)
     (out / "best.json").write_text(json.dumps(chosen | {"clips": len(clips)}, indent=1) + "\n")
-    log.info("tuned on %d dev clips: alpha %.3f, beta %.3f: WER %.1f %% (%.1f %% with %.3f, %.3f)", len(clips), chosen["alpha"], chosen["beta"],
-             100 * chosen["wer"], 100 * done[0]["wer"], done[0]["alpha"], done[0]["beta"])
+    log.info("tuned on %d dev clips: alpha %.3f, beta %.3f: %s %.1f %% (%.1f %% with %.3f, %.3f)", len(clips), chosen["alpha"], chosen["beta"],
+             plan.by.upper(), 100 * chosen[plan.by], 100 * done[0][plan.by], done[0]["alpha"], done[0]["beta"])
 
 
-def choose(done: Sequence[dict[str, float]], trial: Callable[[float, float], dict[str, float]]) -> dict[str, float]:
+def choose(done: Sequence[dict[str, float]], trial: Callable[[float, float], dict[str, float]], by: str = "wer") -> dict[str, float]:
     """The middle of the trials that are within a standard error of the best (Breiman et al. 1984): of a few dozen clips the best alone is chance."""
-    best = min(done, key=_order)
-    alike = [d for d in done if d["wer"] <= best["wer"] + best["error"]]
+    best = _best(done, by)
+    alike = [d for d in done if d[by] <= best[by] + best["error"]]
     middle = trial(*(round(float(np.mean([d[name] for d in alike])), 4) for name in ("alpha", "beta")))
-    return middle if middle["wer"] <= best["wer"] + best["error"] else best
+    return middle if middle[by] <= best[by] + best["error"] else best
 
 
-def _order(trial: dict[str, float]) -> tuple[float, float]:
-    return trial["wer"], trial["cer"]
+def _best(done: Sequence[dict[str, float]], by: str) -> dict[str, float]:
+    return min(done, key=lambda trial: (trial[by], trial["cer"]))
 
 
 def suggest(plan: Plan, done: Sequence[dict[str, float]]) -> tuple[float, float]:
@@ -89,6 +91,6 @@ def suggest(plan: Plan, done: Sequence[dict[str, float]]) -> tuple[float, float]
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=plan.seed + len(done), n_startup_trials=8))
     for trial in done:
         params = {name: float(np.clip(trial[name], 0, space.high)) for name, space in ranges.items()}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=dict(ranges), value=trial["wer"] + 1e-3 * trial["cer"]))
+        study.add_trial(optuna.trial.create_trial(params=params, distributions=dict(ranges), value=trial[plan.by] + 1e-3 * trial["cer"]))
     found = study.ask(dict(ranges)).params
     return round(found["alpha"], 4), round(found["beta"], 4)
