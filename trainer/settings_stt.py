@@ -75,6 +75,8 @@ class SpeechSettings(Settings):
     relu_clip: float = Field(20.0, gt=0, description="Where the rectifiers are clipped.")
     epochs: int = Field(75, ge=0, le=100_000, description="Times that every clip is heard; 0 exports the starting weights.")
     train_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a training step.")
+    batch_seconds: float = Field(0.0, ge=0, le=1e6, description="Seconds of audio in a training step, padding included, instead: few long clips, many short ones; "
+                                 "steps then need like memory. 0: TRAIN_BATCH_SIZE.")
     dev_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a step over dev files.")
     test_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a step over test files.")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW.")

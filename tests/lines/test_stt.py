@@ -206,7 +206,7 @@ def test_other_forms_of_network_labels_and_training(home):
     """Layer norm, bytes, mixed precision, augmentations, words spliced, early stop, plateau, averaged weights: through all libraries."""
     more, _ = run(home, layer_norm="1", bytes_output_mode="1", automatic_mixed_precision="1", augment="pitch[p=0.5] volume[p=0.5,dbfs=-10]",
                   splice="0.5", early_stop="1", reduce_lr_on_plateau="1", learning_rate_schedule="constant", average_best="2", n_hidden="32",
-                  n_steps="8", export_file_name="small", export_zip="1", limit_train="8", limit_dev="6", cutoff_prob="0.99")
+                  n_steps="8", export_file_name="small", export_zip="1", limit_train="8", limit_dev="6", cutoff_prob="0.99", batch_seconds="6")
     names = {p.name for p in more.folder.iterdir()}
     assert {"small.pbmm", "small.tflite", "author_model-en_0.0.1.zip"} <= names
     assert all(rates["clips"] == 6 for rates in more.figures["dev all"].values())

@@ -77,6 +77,20 @@ def test_what_does_not_fill_a_batch_changes(clips):
     assert heard.sum() == 800
 
 
+def test_batches_of_so_many_frames_hold_each_clip_once(clips):
+    batches = Batches(clips, 4, 1, frames=600)
+    lengths = clips.frames.index["length"]
+    for epoch in range(20):
+        drawn = [batches.numbers(epoch * batches.per_epoch + k) for k in range(batches.per_epoch)]
+        padded = [len(numbers) * -(-lengths[numbers].max() // FRAMES_MULTIPLE) * FRAMES_MULTIPLE for numbers in drawn]
+        assert max(padded) <= 600
+        assert epoch or padded[0] == max(padded)
+        assert sorted(np.concatenate(drawn)) == list(range(23))
+    sizes = {len(numbers) for numbers in drawn}
+    assert len(sizes) > 2
+    assert batches.mean_size == 23 / batches.per_epoch
+
+
 def test_lines_after_a_checkpoint_are_written_again(tmp_path):
     log = MetricsLog(tmp_path)
     for step in (1, 2, 3):

@@ -8,7 +8,7 @@ import numpy as np
 
 from trainer.mfcc import FILTERS
 from trainer.stt.augmentation import Augmentation
-from trainer.stt.preparation import Clips, frames_needed, mfcc_batch
+from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, frames_needed, mfcc_batch
 from trainer.stt.splicing import Words
 
 MIXED_FRAMES = 48  # clips of a batch may differ so much in length: with 32 they are too much alike, and it learns slower
@@ -96,29 +96,46 @@ def _at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 class Batches:
-    """Batch i of training: clips of like length together, another order every epoch, the longest first of all."""
+    """Batch i of training: clips of like length together, another order every epoch, what needs most memory first of all."""
 
-    def __init__(self, clips: Clips, size: int, seed: int) -> None:
-        self.clips, self.size, self.seed = clips, size, seed
-        self.per_epoch = max(1, len(clips.frames) // size)
+    def __init__(self, clips: Clips, size: int, seed: int, frames: int = 0) -> None:
+        """`size` clips each; with `frames`, as many as have so many frames together, padding included, but one at least."""
+        self.seed, self._lengths = seed, clips.frames.index["length"]
+        count = len(self._lengths)
+        self._slots = _slots(np.sort(self._lengths)[::-1], frames) if frames else [(k * size, (k + 1) * size) for k in range(max(1, count // size))]
+        self.per_epoch, self._whole = len(self._slots), self._slots[-1][1]
+        self.mean_size = self._whole / self.per_epoch
         self._epoch = -1
-        self._batches: np.ndarray = np.zeros((0, size), int)
+        self._batches: list[np.ndarray] = []
 
     def numbers(self, step: int) -> np.ndarray:
         """Which clips."""
         epoch, at = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             rng = np.random.default_rng([self.seed, epoch])
-            lengths = self.clips.frames.index["length"]
-            whole = self.per_epoch * self.size
-            if epoch == 0:
-                order = np.argsort(-lengths, kind="stable")[:whole]
-            else:  # what does not fill a batch is left out by chance, another time others
-                some = rng.permutation(len(lengths))[:whole]
-                order = some[np.argsort(lengths[some] + rng.uniform(0, MIXED_FRAMES, len(some)), kind="stable")]
-            batches = np.resize(order, whole).reshape(self.per_epoch, self.size)
             turn = np.arange(self.per_epoch)
-            rng.shuffle(turn[int(epoch == 0) :])  # the longest stays first of all
-            self._batches = batches[turn]
+            if epoch == 0:
+                order = np.argsort(-self._lengths, kind="stable")[: self._whole]
+                first = int(np.argmax([(end - start) * self._lengths[order[start]] for start, end in self._slots]))
+                turn[[0, first]] = first, 0
+            else:  # what does not fill a batch is left out by chance, another time others
+                some = rng.permutation(len(self._lengths))[: self._whole]
+                order = some[np.argsort(-self._lengths[some] - rng.uniform(0, MIXED_FRAMES, len(some)), kind="stable")]
+            rng.shuffle(turn[int(epoch == 0) :])
+            order = np.resize(order, self._whole)  # fewer clips than a batch holds come several times
+            self._batches = [order[slice(*self._slots[k])] for k in turn]
             self._epoch = epoch
-        return np.asarray(self._batches[at])
+        return self._batches[at]
+
+
+def _slots(lengths: np.ndarray, frames: int) -> list[tuple[int, int]]:
+    """Where batches begin and end among clips that fall in length. Few sizes: each pair of size and length is compiled once."""
+    slots, at = [], 0
+    while at < len(lengths):
+        width = -(-(int(lengths[at]) + MIXED_FRAMES) // FRAMES_MULTIPLE) * FRAMES_MULTIPLE  # no clip there will be longer
+        most = max(1, frames // width)
+        size = 1 << (most.bit_length() - 1)
+        size += size // 2 if size + size // 2 <= most else 0
+        slots.append((at, min(at + size, len(lengths))))
+        at += size
+    return slots

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from trainer.metrics import edit_counts, error_rate
+from trainer.mfcc import STEP_MS
 from trainer.models import deepspeech
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.augmentation import parse
@@ -22,6 +23,7 @@ from trainer.text import Alphabet, collapse
 from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, cosine
 
 log = logging.getLogger("trainer")
+FRAMES_A_SECOND = 1000 // STEP_MS
 ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
 
 
@@ -175,9 +177,9 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
     if start:
         deepspeech.load_weights(model, transfer(deepspeech.weights_of(model), start, alphabet, s.drop_source_layers)[0])
     if s.epochs:
-        batches = Batches(heard, s.train_batch_size, s.random_seed)
+        batches = Batches(heard, s.train_batch_size, s.random_seed, round(s.batch_seconds * FRAMES_A_SECOND))
         total = s.epochs * batches.per_epoch
-        seconds = float(heard.frames.index["length"].sum()) / 50
+        seconds = float(heard.frames.index["length"].sum()) / FRAMES_A_SECOND
         epochs_a_round = max(1, round(ROUND_SECONDS_OF_AUDIO / seconds))
         if s.early_stop or s.reduce_lr_on_plateau:
             epochs_a_round = 1
@@ -191,17 +193,19 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
         def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             unusable.check()
             rng = np.random.default_rng([s.random_seed, step])
-            return batch_of(heard, batches.numbers(step), heard.longest, rng, changes, step / total)
+            x, y, weights = batch_of(heard, batches.numbers(step), heard.longest, rng, changes, step / total)
+            return x, y, weights * np.float32(len(weights) / batches.mean_size)  # each clip counts alike, in a large batch or a small one
 
         optimizer = averaged_adamw(rate, total, s.weight_decay, beta_1=s.beta1, beta_2=s.beta2, epsilon=s.epsilon)
         loop = Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, unusable.loss, jit_compile=False)
         try:
             loop.run()
         except tf.errors.ResourceExhaustedError as error:  # in the first step, if ever: the longest batch is the first
-            longest = int(heard.frames.index["length"].max()) / 50
+            longest = int(heard.frames.index["length"].max()) / FRAMES_A_SECOND
+            smaller = f"BATCH_SECONDS={s.batch_seconds / 2:g}" if s.batch_seconds else f"TRAIN_BATCH_SIZE={max(1, s.train_batch_size // 2)}"
             raise TrainingError(
-                f"not enough memory for {s.train_batch_size} clips of up to {longest:.0f} s at n_hidden {s.n_hidden}: "
-                f"set TRAIN_BATCH_SIZE={max(1, s.train_batch_size // 2)} or a smaller MAX_SECONDS, and run the same command again"
+                f"not enough memory for {len(batches.numbers(0))} clips of up to {longest:.0f} s at n_hidden {s.n_hidden}: "
+                f"set {smaller} or a smaller MAX_SECONDS, and run the same command again"
             ) from error
         for weight, value in zip(model.weights, learning.result(), strict=True):
             weight.assign(value)
