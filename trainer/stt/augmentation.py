@@ -256,7 +256,7 @@ def _volume(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audi
 
 def _pitch(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
     bins = np.arange(x.shape[1]) / max(v["pitch"], 0.1)
-    return _at(x.T, bins).T
+    return rows_at(x.T, bins).T
 
 
 def _tempo(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
@@ -264,10 +264,10 @@ def _tempo(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.nda
     if v["max_time"] > 0:
         factor = max(factor, len(x) * mfcc.STEP_MS / 1000 / v["max_time"])
     count = max(v["needed"], 1, round(len(x) / factor))
-    return _at(x, np.linspace(0, len(x) - 1, count))
+    return rows_at(x, np.linspace(0, len(x) - 1, count))
 
 
-def _at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+def rows_at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Rows between rows, linearly; zeros beyond the end."""
     low = np.minimum(places.astype(int), len(rows) - 1)
     share = (places - low).astype(np.float32)[:, None]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from trainer.mfcc import FILTERS
-from trainer.stt.augmentation import Augmentation
+from trainer.stt.augmentation import Augmentation, rows_at
 from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, frames_needed, mfcc_batch
 from trainer.stt.splicing import Words
 
@@ -69,9 +69,9 @@ def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount:
     """
     fast = float(np.exp(rng.uniform(-0.18, 0.18) * amount))
     count = max(needed, 1, round(len(mels) / fast))
-    mels = _at(mels, np.linspace(0, len(mels) - 1, count))
+    mels = rows_at(mels, np.linspace(0, len(mels) - 1, count))
     head = float(np.exp(rng.uniform(-0.12, 0.12) * amount))
-    mels = _at(mels.T, np.clip(np.arange(FILTERS) * head, 0, FILTERS - 1)).T
+    mels = rows_at(mels.T, np.clip(np.arange(FILTERS) * head, 0, FILTERS - 1)).T
     slope = np.linspace(-1, 1, FILTERS, dtype=np.float32)
     mels = mels + np.float32(rng.uniform(-1.5, 1.5) * amount) + slope * np.float32(rng.uniform(-1, 1) * amount)
     if rng.random() < 0.5:  # noise under the voice
@@ -86,13 +86,6 @@ def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount:
         low = int(rng.integers(0, FILTERS - band))
         mels[:, low : low + band] = mean[low : low + band]
     return np.asarray(mels, np.float32)
-
-
-def _at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Rows between rows, linearly."""
-    low = np.minimum(places.astype(int), max(len(rows) - 2, 0))
-    share = (places - low).astype(np.float32)[:, None]
-    return rows[low] * (1 - share) + rows[np.minimum(low + 1, len(rows) - 1)] * share
 
 
 class Batches:
