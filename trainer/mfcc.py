@@ -70,6 +70,14 @@ def _mel(hertz: np.ndarray | float) -> np.ndarray:
     return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
 
 
+def scaled_bands(factor: float) -> np.ndarray:
+    """(40,) places among the bands where their centres lie when frequencies are `factor` times as high; -1 and 40 are the limits."""
+    low, high = _mel(LOWEST_HZ), _mel(SAMPLE_RATE_HZ / 2)
+    spacing = (high - low) / (FILTERS + 1)
+    hertz = 700.0 * np.expm1((low + spacing * np.arange(1, FILTERS + 1)) / 1127.0)
+    return np.asarray((_mel(hertz * factor) - low) / spacing - 1)
+
+
 @cache
 def _filterbank() -> np.ndarray:
     """(257, 40): TensorFlow's triangles; the bins below and above the limits count for nothing."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.mfcc import FILTERS
+from trainer.mfcc import FILTERS, scaled_bands
 from trainer.stt.augmentation import Augmentation, rows_at
 from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, frames_needed, mfcc_batch
 from trainer.stt.splicing import Words
@@ -63,15 +63,15 @@ def batch_of(
 
 
 def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float) -> np.ndarray:
-    """Another tempo, size of head (mel axis scaled), microphone (level and tilt), noise, and SpecAugment's masks.
+    """Another tempo, size of head (frequencies scaled), microphone (level and tilt), noise, and SpecAugment's masks.
 
-    `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the axis.
+    `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the head.
     """
     fast = float(np.exp(rng.uniform(-0.18, 0.18) * amount))
     count = max(needed, 1, round(len(mels) / fast))
     mels = rows_at(mels, np.linspace(0, len(mels) - 1, count))
-    head = float(np.exp(rng.uniform(-0.12, 0.12) * amount))
-    mels = rows_at(mels.T, np.clip(np.arange(FILTERS) * head, 0, FILTERS - 1)).T
+    head = float(np.exp(rng.uniform(-0.16, 0.16) * amount))
+    mels = rows_at(mels.T, np.clip(scaled_bands(head), 0, FILTERS - 1)).T
     slope = np.linspace(-1, 1, FILTERS, dtype=np.float32)
     mels = mels + np.float32(rng.uniform(-1.5, 1.5) * amount) + slope * np.float32(rng.uniform(-1, 1) * amount)
     if rng.random() < 0.5:  # noise under the voice
