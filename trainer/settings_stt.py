@@ -75,8 +75,8 @@ class SpeechSettings(Settings):
     relu_clip: float = Field(20.0, gt=0, description="Where the rectifiers are clipped.")
     epochs: int = Field(75, ge=0, le=100_000, description="Times that every clip is heard; 0 exports the starting weights.")
     train_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a training step.")
-    batch_seconds: float = Field(0.0, ge=0, le=1e6, description="Seconds of audio in a training step, padding included, instead: few long clips, many short ones; "
-                                 "steps then need like memory. 0: TRAIN_BATCH_SIZE.")
+    batch_seconds: float = Field(0.0, ge=0, le=1e6, description="Instead of so many clips, so many seconds of audio in a training step at most, padding included (two thirds of "
+                                 "it on average): few long clips, many short ones, so that steps need like memory. 0: TRAIN_BATCH_SIZE.")
     dev_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a step over dev files.")
     test_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a step over test files.")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW.")
@@ -125,14 +125,14 @@ class SpeechSettings(Settings):
     scorer_path: Path | None = Field(None, description="A finished .scorer instead of one from a text.")
     lm_text: str = Field("", description="Text for the scorer, a sentence a line; `transcripts` takes those of the training set; empty: the language's texts, "
                          "or, for CSV files, no scorer.")
-    lm_top_k: int = Field(500_000, ge=1, description="Most frequent words that the scorer knows.")
+    lm_top_k: int = Field(500_000, ge=1, description="Most frequent words (characters in bytes mode) that the scorer knows.")
     lm_order: int = Field(5, ge=2, le=6, description="Order of the n-grams.")
     lm_prune: str = Field("0 0 1", pattern=r"^[0-9 ]*$", description="Counts up to which n-grams of each order are left out.")
     lm_memory: str = Field("2G", pattern=r"^[0-9]+[%bkKMGT]$", description="Memory that lmplz may take.")
     lm_pointer_bits: int = Field(255, ge=0, le=255, description="Bits of pointers that build_binary may save.")
     lm_quantization_bits: int = Field(8, ge=2, le=25, description="Bits of each probability in the scorer.")
     lm_alpha: float = Field(DECODER_ALPHA, ge=0, description="Weight of the language model; given, it is not tuned.")
-    lm_beta: float = Field(DECODER_BETA, ge=0, description="Reward of each word; given, it is not tuned.")
+    lm_beta: float = Field(DECODER_BETA, ge=0, description="Reward of each word (of each character in bytes mode); given, it is not tuned.")
     lm_evaluate_range: str = Field("5,5,40", pattern=r"^([0-9.]+,[0-9.]+,[0-9]+)?$", description="alpha_max,beta_max,trials: what is tried on dev clips for "
                                    "LM_ALPHA and LM_BETA; empty: nothing.")
     cutoff_prob: float = Field(1.0, gt=0, le=1, description="Of the decoder: labels up to this sum of probabilities; clients take 1.")

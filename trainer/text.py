@@ -8,6 +8,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 SPACE = " "
@@ -118,6 +119,10 @@ class Alphabet:
             twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
             raise TextError(f"alphabet: twice the label(s) {' '.join(map(repr, twice))}")
 
+    @cached_property
+    def _index(self) -> dict[str, int]:
+        return {label: i for i, label in enumerate(self.labels)}
+
     @property
     def blank(self) -> int:
         """Index of the CTC blank."""
@@ -125,14 +130,13 @@ class Alphabet:
 
     def missing(self, text: str) -> list[str]:
         """Characters of `text` that are no labels."""
-        return sorted(set(text) - set(self.labels))
+        return sorted(set(text) - self._index.keys())
 
     def encode(self, text: str) -> list[int]:
         """Label indices. Raises TextError naming the characters that are missing."""
         if missing := self.missing(text):
             raise TextError(f"'{text}' has characters outside the alphabet: {' '.join(map(repr, missing))}")
-        index = {label: i for i, label in enumerate(self.labels)}
-        return [index[c] for c in text]
+        return [self._index[c] for c in text]
 
     def decode(self, indices: Iterable[int]) -> str:
         """Text of label indices."""

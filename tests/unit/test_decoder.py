@@ -1,4 +1,4 @@
-"""Beam search against the sum over all paths; tuning that goes on as it would have. With a scorer: tests/images, against the clients."""
+"""Beam search against the sum over all paths; tuning that goes on as it would have. With KenLM: tests/images, against the clients."""
 
 import itertools
 
@@ -7,7 +7,7 @@ import pytest
 
 from trainer.export import scorer
 from trainer.stt import tuning
-from trainer.stt.decoder import DecoderError, Search, decode, read_scorer
+from trainer.stt.decoder import NO_WORD, DecoderError, Scorer, Search, decode, read_scorer
 from trainer.text import Alphabet, ByteAlphabet, collapse
 
 
@@ -22,6 +22,61 @@ def test_the_most_probable_text_is_found(seed):
     text, score = decode(np.log(chances), Search(500))
     assert tuple(text) == max(total, key=total.get)
     assert score == pytest.approx(np.log(max(total.values())), rel=1e-4)
+
+
+class Pairs(Scorer):
+    """A scorer whose language model is a table of pairs."""
+
+    def __init__(self, path, alphabet, words, seed):
+        self.alpha, self.beta, self.vocabulary = read_scorer(path, alphabet)
+        self.alphabet, self.space, self.characters = alphabet, alphabet.labels.index(" "), isinstance(alphabet, ByteAlphabet)
+        rng = np.random.default_rng(seed)
+        self.chances = {pair: -rng.uniform(0.1, 4) for pair in itertools.product(["<s>", *words], words)}
+
+    def begin(self):
+        return "<s>"
+
+    def word(self, state, word):
+        return self.chances.get((state, word), NO_WORD), word
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("alphabet", "words"), [(Alphabet((" ", "a", "b")), ["ab", "b"]), (ByteAlphabet(), ["é", "è", "a", "字"])])
+def test_with_a_scorer_the_best_text_is_found(tmp_path, alphabet, words, seed):
+    (tmp_path / "lm.binary").write_bytes(scorer.KENLM_MAGIC + bytes(100))
+    scorer.write(tmp_path / "lm.binary", words, alphabet, 0.75, 1.5, tmp_path / "x.scorer")
+    model = Pairs(tmp_path / "x.scorer", alphabet, words, seed)
+    used = sorted({label for word in words for label in alphabet.encode(word)} | (set() if model.characters else {model.space}))
+    rng, frames = np.random.default_rng(seed), 5 if len(used) < 4 else 4
+    logits = np.full((frames, len(alphabet.labels) + 1), -np.inf)
+    logits[:, [*used, -1]] = rng.normal(0, 1.5, (frames, len(used) + 1))
+    logits -= np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    total = {}
+    for path in itertools.product([*used, alphabet.blank], repeat=frames):
+        text = tuple(collapse(path, alphabet.blank))
+        total[text] = np.logaddexp(total.get(text, -np.inf), sum(logits[t, c] for t, c in enumerate(path)))
+
+    def scored(labels):
+        """None: the vocabulary does not allow it."""
+        raw, found, state = bytes(label + 1 for label in labels), 0.0, "<s>"
+        spelled = [alphabet.encode(word) for word in words]
+        at = 0
+        while at < len(labels) or (at == 0 and model.characters):
+            rest = list(labels[at:])
+            whole = next((s for s in spelled if rest[: len(s)] == s and (model.characters or rest[len(s) : len(s) + 1] in ([], [model.space]))), None)
+            if whole is None and rest and not any(s[: len(rest)] == rest for s in spelled):
+                return None
+            if whole is None:  # begun, or nothing at all
+                return found + (model.alpha * NO_WORD if raw else 0) + model.beta
+            score, state = model.word(state, alphabet.decode(whole))
+            found += model.alpha * score + model.beta
+            at += len(whole) + (not model.characters)
+        return found
+
+    best = {text: chance + scored(text) for text, chance in total.items() if scored(text) is not None}
+    text, score = decode(logits, Search(2000), model)
+    assert tuple(text) == max(best, key=best.get)
+    assert score == pytest.approx(max(best.values()), rel=1e-4)
 
 
 def test_blank_beginnings_are_skipped_and_narrow_beams_work():

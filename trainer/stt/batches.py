@@ -92,7 +92,7 @@ class Batches:
     """Batch i of training: clips of like length together, another order every epoch, what needs most memory first of all."""
 
     def __init__(self, clips: Clips, size: int, seed: int, frames: int = 0) -> None:
-        """`size` clips each; with `frames`, as many as have so many frames together, padding included, but one at least."""
+        """`size` clips each; with `frames`, as many as have at most so many frames together, padding included, but one at least."""
         self.seed, self._lengths = seed, clips.frames.index["length"]
         count = len(self._lengths)
         self._slots = _slots(np.sort(self._lengths)[::-1], frames) if frames else [(k * size, (k + 1) * size) for k in range(max(1, count // size))]

@@ -121,7 +121,7 @@ def agreement(heard: Sequence[str], others: Sequence[str]) -> float:
 def error_rates(said: Sequence[str], heard: Sequence[str], count: int = 5) -> dict[str, Any]:
     """WER and CER with 95 % intervals over clips, kinds of errors, and the best, median and worst `count` clips."""
     words, characters = edit_counts(said, heard)
-    order = np.argsort(words[:, 0] / np.maximum(words[:, 1], 1), kind="stable")
+    order = np.lexsort([counts[:, 0] / np.maximum(counts[:, 1], 1) for counts in (characters, words)])  # by words, those alike by characters
     middle = max(0, len(order) // 2 - count // 2)
 
     def shown(numbers: Any) -> list[dict[str, str]]:

@@ -49,19 +49,26 @@ def write_text(
                 if not line.strip():
                     continue
                 sentence = rules.labels(line) if rules and not own else normal(line)
+                if sentence and characters:
+                    sentence = unspaced(sentence)
                 if sentence is None:
                     refused += 1
                 elif not own and sentence in held_out:
                     left_out += 1
                 else:
                     taken += 1
-                    out.write(" ".join(sentence.replace(SPACE, "") if characters else [sentence]) + "\n")
+                    out.write(" ".join(sentence if characters else [sentence]) + "\n")
             name = text if isinstance(text, str) else text.name
             counts[name] = {"taken": taken, "refused": refused, "in dev or test": left_out}
             log.info("text %s: %d sentences, %d refused by the rules, %d left out: they are in the dev or test set", name, taken, refused, left_out)
     if not any(found["taken"] for found in counts.values()):
         raise TextError(f"the text of the language model is empty: {', '.join(counts)}")
     return counts
+
+
+def unspaced(text: str) -> str:
+    """As scorers of characters know it."""
+    return text.replace(SPACE, "")
 
 
 def build(text: Path, plan: LanguageModelPlan, out: Path) -> None:
@@ -83,7 +90,7 @@ def build(text: Path, plan: LanguageModelPlan, out: Path) -> None:
     except ProgramError as error:
         if "discount" not in str(error).lower():
             raise
-        log.warning("the text is small (%d different words): fixed discounts are used (--discount_fallback)", len(words))
+        log.warning("too few different n-grams for Kneser-Ney (of %d words): fixed discounts are used (--discount_fallback)", len(words))
         run([*command, "--discount_fallback"], HOUR)
     run(["sh", "-c", 'exec filter single model:"$1" "$2" <"$0"', str(listed), str(arpa), str(filtered)], HOUR)
     # -v: without the words' strings, behind which clients would not find the automaton

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
     if start:
         deepspeech.load_weights(model, transfer(deepspeech.weights_of(model), start, alphabet, s.drop_source_layers)[0])
     if s.epochs:
-        batches = Batches(heard, s.train_batch_size, s.random_seed, round(s.batch_seconds * FRAMES_A_SECOND))
+        batches = Batches(heard, s.train_batch_size, s.random_seed, math.ceil(s.batch_seconds * FRAMES_A_SECOND))
         total = s.epochs * batches.per_epoch
         seconds = float(heard.frames.index["length"].sum()) / FRAMES_A_SECOND
         epochs_a_round = max(1, round(ROUND_SECONDS_OF_AUDIO / seconds))
@@ -194,18 +195,20 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
             unusable.check()
             rng = np.random.default_rng([s.random_seed, step])
             x, y, weights = batch_of(heard, batches.numbers(step), heard.longest, rng, changes, step / total)
-            return x, y, weights * np.float32(len(weights) / batches.mean_size)  # each clip counts alike, in a large batch or a small one
+            # each clip counts alike, in a large batch or a small one (in the loss that Keras shows, those of large batches count more)
+            return x, y, weights * np.float32(len(weights) / batches.mean_size)
 
         optimizer = averaged_adamw(rate, total, s.weight_decay, beta_1=s.beta1, beta_2=s.beta2, epsilon=s.epsilon)
         loop = Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, unusable.loss, jit_compile=False)
         try:
             loop.run()
-        except tf.errors.ResourceExhaustedError as error:  # in the first step, if ever: the longest batch is the first
-            longest = int(heard.frames.index["length"].max()) / FRAMES_A_SECOND
-            smaller = f"BATCH_SECONDS={s.batch_seconds / 2:g}" if s.batch_seconds else f"TRAIN_BATCH_SIZE={max(1, s.train_batch_size // 2)}"
+        except tf.errors.ResourceExhaustedError as error:  # mostly in the first step: the largest batch is the first
+            first = batches.numbers(0)
+            longest = int(heard.frames.index["length"][first].max()) / FRAMES_A_SECOND
+            half = f"BATCH_SECONDS={s.batch_seconds / 2:g}" if s.batch_seconds else f"TRAIN_BATCH_SIZE={len(first) // 2}"
             raise TrainingError(
-                f"not enough memory for {len(batches.numbers(0))} clips of up to {longest:.0f} s at n_hidden {s.n_hidden}: "
-                f"set {smaller} or a smaller MAX_SECONDS, and run the same command again"
+                f"not enough memory for {len(first)} clips of up to {longest:.0f} s at n_hidden {s.n_hidden}: "
+                f"set {f'{half} or ' if len(first) > 1 else ''}a smaller MAX_SECONDS or N_HIDDEN, and run the same command again"
             ) from error
         for weight, value in zip(model.weights, learning.result(), strict=True):
             weight.assign(value)

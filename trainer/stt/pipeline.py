@@ -64,6 +64,10 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
         decoder.read_scorer(s.scorer_path, material.alphabet)
     if until == "alphabet":
         return _alphabet(steps, material)
+    if why := no_scorer(s, material):
+        if until == "lm" or (s.lm_text and not s.scorer_path):
+            raise ValueError(why)
+        log.info("no scorer is made: %s", why)
     with Workers(s.workers or cores()) as workers:
         if until not in ("import", "lm"):
             prove_export(steps, s, material.alphabet)
@@ -72,10 +76,8 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
         gathering.tell(material, sets, steps.work / "rejected.csv")
         if until == "import":
             return Result(steps.work, {}, made=steps.made)
-        built = build_language_model(steps, s, material)
-        if until == "lm":
-            if built is None:
-                raise ValueError("LM_TEXT is empty: give a text, or `transcripts`")
+        built = None if why else build_language_model(steps, s, material)
+        if until == "lm" and built:
             packed = pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta)
             return Result(packed, {}, made=steps.made)
         trained = train(steps, s, material.alphabet, sets, start, gathering.utterance_key(laid_over) if laid_over else "")
@@ -117,22 +119,33 @@ def import_set(
     return steps.run(f"import_{use}_{name}", make, params, version=5)
 
 
-def build_language_model(steps: Steps, s: SpeechSettings, material: Material) -> Path | None:
-    """lm.binary and vocabulary.txt, if there is a text. Raises ProgramError and TextError."""
-    if s.scorer_path or not material.texts:
-        return None
+def no_scorer(s: SpeechSettings, material: Material) -> str:
+    """Why none is made of texts; empty: one is."""
+    if s.scorer_path:
+        return "SCORER_PATH is given"
+    if not material.texts:
+        return "LM_TEXT is empty: give a text, or `transcripts`"
+    if not s.bytes_output_mode:
+        return ""
+    every = [u.transcript for use in ("train", "dev", "test") for u in material.split.of(use)]
+    spaced = sum(SPACE in transcript for transcript in every)
+    told = f"with BYTES_OUTPUT_MODE it would be of characters, without the space, and {spaced} of {len(every)} transcripts have spaces"
+    if spaced * 2 > len(every):
+        return f'{told} (with " " = "▁" under [replace] in a file VALIDATE_RULES, clients write ▁ for them)'
+    if spaced:
+        log.warning("scorer: %s; clients will leave them out", told)
+    return ""
+
+
+def build_language_model(steps: Steps, s: SpeechSettings, material: Material) -> Path:
+    """lm.binary and vocabulary.txt. Raises ProgramError and TextError."""
     trained_on = material.split.of("train")
-    if s.bytes_output_mode and (spaced := sum(SPACE in u.transcript for u in trained_on)):
-        told = f"BYTES_OUTPUT_MODE: scorers are of characters then, without the space, and {spaced} of {len(trained_on)} transcripts have spaces"
-        if spaced * 2 > len(trained_on):
-            if s.lm_text:
-                raise ValueError(f"{told}: leave LM_TEXT empty, or replace the space in VALIDATE_RULES by another character")
-            log.info("%s: no scorer is made", told)
-            return None
-        log.warning("%s: clients will leave them out", told)
     plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, s.lm_pointer_bits, s.lm_quantization_bits)
     said = [u.transcript for use in ("dev", "test") for u in material.split.of(use)]
-    held_out = {text for text in said if (len(text) > 6 if s.bytes_output_mode else len(text.split()) > 3)}  # shorter ones anybody says
+    if s.bytes_output_mode:
+        held_out = {text for text in map(language_model.unspaced, said) if len(text) > 6}
+    else:
+        held_out = {text for text in said if len(text.split()) > 3}  # shorter ones anybody says
 
     def make(out: Path) -> None:
         counted = language_model.write_text(out / "text.txt", material.texts, material.rules, held_out, trained_on, s.bytes_output_mode)
@@ -207,7 +220,7 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start
     if start:
         params["start"] = start.key
     inputs = {f"{use}_{name}": path for use in ("train", "dev", "metrics") for name, path in sets.get(use, {}).items()}
-    return steps.run("train_speech", make, params, inputs, version=6)
+    return steps.run("train_speech", make, params, inputs, version=7)
 
 
 TRAINING = (
@@ -335,7 +348,7 @@ def test(
         (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     inputs = {"exported": exported, **{f"scores_{n}": p for n, p in scores.items()}} | ({"scorer": scored} if scored else {})
-    return steps.run("test_speech", make, {"search": search, "report_count": s.report_count}, inputs, version=3)
+    return steps.run("test_speech", make, {"search": search, "report_count": s.report_count}, inputs, version=4)
 
 
 def deliver(

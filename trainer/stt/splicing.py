@@ -69,7 +69,7 @@ class Known:
     """The words of a speaker: rows of clip, first and last frame, first and last label; rare ones have a larger chance than their share."""
 
     def __init__(self, rows: Sequence[Sequence[int]], said: Sequence[int]) -> None:
-        """`said`: how often each is said in the corpus. Half as rare a word is drawn not half, but 0.7 times as often."""
+        """`said`: how often each is said in the corpus. A word that is said half as often is drawn 0.7 times as often."""
         self.rows = np.array(rows, np.int32)
         chances = np.cumsum(np.asarray(said) ** -0.5)
         self.chances = chances[:-1] / chances[-1]  # bounds between the rows
