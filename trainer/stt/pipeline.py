@@ -342,7 +342,7 @@ def test(
                 run = Run(libraries[client], exported / file.replace("output_graph", s.export_file_name))
                 for with_scorer, mine in heard.items():
                     told = hear(replace(run, scorer=scorer) if with_scorer else run, samples, workers, f"{client} ({label})")
-                    texts = [h.text for h in told]
+                    texts = [h.text.strip() for h in told]  # as ours: untrained networks begin and end with spaces
                     rates = error_rates(said[:CLIENT_CLIPS], texts, s.report_count) | {"agreement": agreement(texts, mine)}
                     found[label][f"{client} with scorer" if with_scorer else client] = rates
         (out / "figures.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
