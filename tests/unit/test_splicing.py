@@ -9,7 +9,7 @@ from trainer.clips import build
 from trainer.readers import Utterance
 from trainer.stt.batches import Changes
 from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Mels
-from trainer.stt.splicing import Known, Words, alignments, bounds
+from trainer.stt.splicing import Words, alignments, bounds
 from trainer.text import Alphabet, collapse
 
 ALPHABET = Alphabet(tuple(" abc"))
@@ -98,13 +98,6 @@ def test_sentences_hold_the_words_that_they_tell_of_one_speaker(clips, words, rn
         assert {int(v) - 10 for v in heard} <= own[clips.names[number].speaker]
         assert len(labels) <= 9
     assert "b c" in seen  # nobody said it
-
-
-def test_rare_words_come_more_often_than_they_are_said(rng):
-    known = Known([(0, 0, 9, 0, 1)] * 9 + [(1, 0, 9, 0, 1)], [9] * 9 + [1])
-    drawn = [np.searchsorted(known.chances, rng.random()) for _ in range(4000)]
-    assert np.bincount(drawn, minlength=10)[9] / 4000 == pytest.approx(1 / 4, abs=0.03)  # 9 thirds and one
-    assert set(drawn) == set(range(10))
 
 
 def test_before_they_are_known_clips_stay_as_they_are(clips, rng):

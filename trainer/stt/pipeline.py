@@ -220,7 +220,7 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start
     if start:
         params["start"] = start.key
     inputs = {f"{use}_{name}": path for use in ("train", "dev", "metrics") for name, path in sets.get(use, {}).items()}
-    return steps.run("train_speech", make, params, inputs, version=7)
+    return steps.run("train_speech", make, params, inputs, version=8)
 
 
 TRAINING = (

@@ -6,7 +6,6 @@ For small corpora, whose few sentences a network would learn by heart (Lam et al
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -65,16 +64,6 @@ def bounds(mels: np.ndarray, path: np.ndarray, labels: np.ndarray, space: int) -
     return np.array([*found, len(mels)], np.int32)
 
 
-class Known:
-    """The words of a speaker: rows of clip, first and last frame, first and last label; rare ones have a larger chance than their share."""
-
-    def __init__(self, rows: Sequence[Sequence[int]], said: Sequence[int]) -> None:
-        """`said`: how often each is said in the corpus. A word that is said half as often is drawn 0.7 times as often."""
-        self.rows = np.array(rows, np.int32)
-        chances = np.cumsum(np.asarray(said) ** -0.5)
-        self.chances = chances[:-1] / chances[-1]  # bounds between the rows
-
-
 class Words:
     """The words of all clips by speaker, known once the network hears where they are."""
 
@@ -91,7 +80,7 @@ class Words:
         if due > self.times:
             self.times = due
             self._set(self._find(model))
-            log.info("splice: %d words of %d speakers", sum(len(known.rows) for known in self._of.values()), len(self._of))
+            log.info("splice: %d words of %d speakers", sum(map(len, self._of.values())), len(self._of))
 
     def state(self) -> dict[str, np.ndarray]:
         """For the checkpoint."""
@@ -109,7 +98,7 @@ class Words:
         labels: list[int] = []
         frames = 0
         while known is not None and frames < (1 - SPREAD) * length:
-            which, first, last, start, end = known.rows[np.searchsorted(known.chances, rng.random())]
+            which, first, last, start, end = known[rng.integers(len(known))]
             if mels and (frames + last - first > (1 + SPREAD) * length or len(labels) + 1 + end - start > longest):
                 break
             mels.append(self.clips.frames.raw(int(which))[first:last])
@@ -148,9 +137,4 @@ class Words:
                 if end > start and max(SHORTEST_WORD, frames_needed(text[start:end])) <= last - first <= LONGEST_WORD:
                     table.setdefault(self._speaker(number), []).append((number, first, last, start, end))
             at += len(starts) + 1
-        said = Counter(self._word(row) for rows in table.values() for row in rows)
-        self._of = {speaker: Known(rows, [said[self._word(row)] for row in rows]) for speaker, rows in table.items()}
-
-    def _word(self, row: Sequence[int]) -> tuple[int, ...]:
-        which, _, _, start, end = row
-        return tuple(self.clips.labels[which][start:end].tolist())
+        self._of = {speaker: np.array(rows, np.int32) for speaker, rows in table.items()}  # clip, its frames, its labels
