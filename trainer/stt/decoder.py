@@ -46,6 +46,7 @@ class Vocabulary:
     def __init__(self, first: np.ndarray, count: np.ndarray, labels: np.ndarray, targets: np.ndarray, final: np.ndarray, classes: int) -> None:
         self._first, self._count, self._labels, self._targets, self._final = first, count, labels, targets, final
         self._classes = classes
+        self.last = np.unique(labels[final[targets]]) - 1  # labels that words end with: the space, or last bytes
 
     def rows(self, states: np.ndarray) -> np.ndarray:
         """int32 (n,) -> (n, classes): states after each label; the end of a word leads back to the start."""
@@ -207,10 +208,12 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
                     lowest = score.min() + p[blank] - max(np.float32(0), beta)
                     low = score[:, None] + p[None, :blank] < lowest
                     wider[low] = NOTHING
-                for row, label in np.argwhere((allowed[:, :blank] == START) & (wider > NOTHING)):  # a word is complete
-                    node = int(nodes[row])
-                    end = prefixes.child(node, int(label), classes) if scorer.characters else node
-                    wider[row, label] += alpha * np.float32(prefixes.word_score(end)) + beta
+                last = scorer.vocabulary.last
+                rows, columns = np.nonzero((allowed[:, last] == START) & (wider[:, last] > NOTHING))  # a word is complete
+                steps, ends = last[columns], nodes[rows].tolist()
+                if scorer.characters:
+                    ends = [prefixes.child(node, label, classes) for node, label in zip(ends, steps.tolist(), strict=True)]
+                wider[rows, steps] += alpha * np.array([prefixes.word_score(node) for node in ends], np.float32) + beta
             # extensions that are prefixes of the beam already
             if len(place) < len(prefixes.parent):
                 place = np.full(2 * len(prefixes.parent), -1)
