@@ -122,6 +122,11 @@ def test_a_scorer_is_read_and_must_fit_the_alphabet(tmp_path):
         read_scorer(tmp_path / "x.scorer", Alphabet((" ", "a")))
     with pytest.raises(DecoderError, match="BYTES_OUTPUT_MODE needs one of characters"):
         read_scorer(tmp_path / "x.scorer", ByteAlphabet())
+    whole = (tmp_path / "x.scorer").read_bytes()
+    for length in (len(whole) - 10, whole.rfind(b"EIRT") + 50, whole.rfind(b"EIRT") + 20, whole.rfind(b"EIRT") + 8):
+        (tmp_path / "cut.scorer").write_bytes(whole[:length])
+        with pytest.raises(DecoderError, match="cut.scorer: cut short"):
+            read_scorer(tmp_path / "cut.scorer", alphabet)
     with pytest.raises(DecoderError, match="not a scorer"):
         read_scorer(tmp_path / "lm.binary", alphabet)
 

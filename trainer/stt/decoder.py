@@ -103,7 +103,13 @@ def load_scorer(path: Path, alphabet: Alphabet) -> Scorer:
 
 def read_scorer(path: Path, alphabet: Alphabet) -> tuple[float, float, Vocabulary]:
     """(alpha, beta, automaton). Raises DecoderError, also when it was made for another alphabet."""
-    data = path.read_bytes()
+    try:
+        return _parsed(path.read_bytes(), alphabet, path)
+    except (struct.error, IndexError, ValueError) as error:
+        raise DecoderError(f"{path}: cut short or damaged ({error})") from error
+
+
+def _parsed(data: bytes, alphabet: Alphabet, path: Path) -> tuple[float, float, Vocabulary]:
     at = data.rfind(struct.pack("<ii", MAGIC, FILE_VERSION))
     if at < 0:
         raise DecoderError(f"{path}: not a scorer")
