@@ -70,10 +70,15 @@ def _mel(hertz: np.ndarray | float) -> np.ndarray:
     return 1127.0 * np.log1p(np.asarray(hertz) / 700.0)
 
 
+def _bands() -> tuple[float, float]:
+    """Mels of the lower limit, and from one band's centre to the next."""
+    low, high = float(_mel(LOWEST_HZ)), float(_mel(SAMPLE_RATE_HZ / 2))
+    return low, (high - low) / (FILTERS + 1)
+
+
 def scaled_bands(factor: float) -> np.ndarray:
     """(40,) places among the bands where their centres lie when frequencies are `factor` times as high; -1 and 40 are the limits."""
-    low, high = _mel(LOWEST_HZ), _mel(SAMPLE_RATE_HZ / 2)
-    spacing = (high - low) / (FILTERS + 1)
+    low, spacing = _bands()
     hertz = 700.0 * np.expm1((low + spacing * np.arange(1, FILTERS + 1)) / 1127.0)
     return np.asarray((_mel(hertz * factor) - low) / spacing - 1)
 
@@ -83,8 +88,8 @@ def _filterbank() -> np.ndarray:
     """(257, 40): TensorFlow's triangles; the bins below and above the limits count for nothing."""
     bins = WINDOW_SAMPLES // 2 + 1
     hertz_per_bin = 0.5 * SAMPLE_RATE_HZ / (bins - 1)
-    low, high = _mel(LOWEST_HZ), _mel(SAMPLE_RATE_HZ / 2)
-    centres = low + (high - low) / (FILTERS + 1) * np.arange(1, FILTERS + 2)
+    low, spacing = _bands()
+    centres = low + spacing * np.arange(1, FILTERS + 2)
     bank = np.zeros((bins, FILTERS + 1))
     first, last = int(1.5 + LOWEST_HZ / hertz_per_bin), int(SAMPLE_RATE_HZ / 2 / hertz_per_bin)
     for i in range(first, last + 1):

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import ClassVar
 
 SPACE = " "
 
@@ -109,6 +110,7 @@ class Alphabet:
     """Labels in index order, one codepoint each; the CTC blank comes after the last. Layout: DeepSpeech 0.9.3."""
 
     labels: tuple[str, ...]
+    of_bytes: ClassVar[bool] = False  # scorers are then made of characters
 
     def __post_init__(self) -> None:
         """Raises TextError for an empty label, one of several codepoints, or one that comes twice."""
@@ -160,6 +162,7 @@ class ByteAlphabet(Alphabet):
     """The 255 bytes of UTF-8 but zero: label i is byte i + 1 (`bytes_output_mode` of DeepSpeech)."""
 
     labels: tuple[str, ...] = tuple(map(chr, range(1, 256)))
+    of_bytes: ClassVar[bool] = True
 
     def missing(self, text: str) -> list[str]:
         """None: every text has bytes."""

@@ -29,7 +29,7 @@ class Pairs(Scorer):
 
     def __init__(self, path, alphabet, words, seed):
         self.alpha, self.beta, self.vocabulary = read_scorer(path, alphabet)
-        self.alphabet, self.space, self.characters = alphabet, alphabet.labels.index(" "), isinstance(alphabet, ByteAlphabet)
+        self.alphabet, self.space = alphabet, alphabet.labels.index(" ")
         rng = np.random.default_rng(seed)
         self.chances = {pair: -rng.uniform(0.1, 4) for pair in itertools.product(["<s>", *words], words)}
 
@@ -46,7 +46,7 @@ def test_with_a_scorer_the_best_text_is_found(tmp_path, alphabet, words, seed):
     (tmp_path / "lm.binary").write_bytes(scorer.KENLM_MAGIC + bytes(100))
     scorer.write(tmp_path / "lm.binary", words, alphabet, 0.75, 1.5, tmp_path / "x.scorer")
     model = Pairs(tmp_path / "x.scorer", alphabet, words, seed)
-    used = sorted({label for word in words for label in alphabet.encode(word)} | (set() if model.characters else {model.space}))
+    used = sorted({label for word in words for label in alphabet.encode(word)} | (set() if alphabet.of_bytes else {model.space}))
     rng, frames = np.random.default_rng(seed), 5 if len(used) < 4 else 4
     logits = np.full((frames, len(alphabet.labels) + 1), -np.inf)
     logits[:, [*used, -1]] = rng.normal(0, 1.5, (frames, len(used) + 1))
@@ -61,16 +61,17 @@ def test_with_a_scorer_the_best_text_is_found(tmp_path, alphabet, words, seed):
         raw, found, state = bytes(label + 1 for label in labels), 0.0, "<s>"
         spelled = [alphabet.encode(word) for word in words]
         at = 0
-        while at < len(labels) or (at == 0 and model.characters):
+        while at < len(labels) or (at == 0 and alphabet.of_bytes):
             rest = list(labels[at:])
-            whole = next((s for s in spelled if rest[: len(s)] == s and (model.characters or rest[len(s) : len(s) + 1] in ([], [model.space]))), None)
+            after = ([], [model.space])
+            whole = next((s for s in spelled if rest[: len(s)] == s and (alphabet.of_bytes or rest[len(s) : len(s) + 1] in after)), None)
             if whole is None and rest and not any(s[: len(rest)] == rest for s in spelled):
                 return None
             if whole is None:  # begun, or nothing at all
                 return found + (model.alpha * NO_WORD if raw else 0) + model.beta
             score, state = model.word(state, alphabet.decode(whole))
             found += model.alpha * score + model.beta
-            at += len(whole) + (not model.characters)
+            at += len(whole) + (not alphabet.of_bytes)
         return found
 
     best = {text: chance + scored(text) for text, chance in total.items() if scored(text) is not None}

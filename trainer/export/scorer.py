@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainer.text import SPACE, Alphabet, ByteAlphabet, TextError
+from trainer.text import SPACE, Alphabet, TextError
 
 MAGIC, FILE_VERSION = 0x54524945, 6
 KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
@@ -44,7 +44,7 @@ def spelled(words: Iterable[str], alphabet: Alphabet) -> tuple[list[tuple[int, .
     """(labels of each word with the space after it, sorted; words that the alphabet cannot spell). Of bytes: no space."""
     if SPACE not in alphabet.labels:
         raise TextError("the alphabet has no space: a scorer of words needs one")
-    end = () if isinstance(alphabet, ByteAlphabet) else (alphabet.labels.index(SPACE) + 1,)
+    end = () if alphabet.of_bytes else (alphabet.labels.index(SPACE) + 1,)
     found, left_out = set(), []
     for word in words:
         if word in NOT_WORDS or not word:
@@ -122,7 +122,7 @@ def write(kenlm: Path, words: Iterable[str], alphabet: Alphabet, alpha: float, b
     sequences, left_out = spelled(words, alphabet)
     if not sequences:
         raise TextError(f"{kenlm}: none of its words can be spelled with the alphabet")
-    head = struct.pack("<iiBdd", MAGIC, FILE_VERSION, isinstance(alphabet, ByteAlphabet), *struct.unpack("<ff", struct.pack("<ff", alpha, beta)))
+    head = struct.pack("<iiBdd", MAGIC, FILE_VERSION, alphabet.of_bytes, *struct.unpack("<ff", struct.pack("<ff", alpha, beta)))
     model = kenlm.read_bytes()
     if not model.startswith(KENLM_MAGIC):
         raise TextError(f"{kenlm}: no KenLM binary of format 5")

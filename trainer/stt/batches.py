@@ -8,7 +8,7 @@ import numpy as np
 
 from trainer.mfcc import FILTERS, scaled_bands
 from trainer.stt.augmentation import Augmentation, rows_at
-from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, frames_needed, mfcc_batch
+from trainer.stt.preparation import Clips, frames_needed, mfcc_batch, padded_frames
 from trainer.stt.splicing import Words
 
 MIXED_FRAMES = 48  # clips of a batch may differ so much in length: with 32 they are too much alike, and it learns slower
@@ -125,8 +125,7 @@ def _slots(lengths: np.ndarray, frames: int) -> list[tuple[int, int]]:
     """Where batches begin and end among clips that fall in length. Few sizes: each pair of size and length is compiled once."""
     slots, at = [], 0
     while at < len(lengths):
-        width = -(-(int(lengths[at]) + MIXED_FRAMES) // FRAMES_MULTIPLE) * FRAMES_MULTIPLE  # no clip there will be longer
-        most = max(1, frames // width)
+        most = max(1, frames // padded_frames(int(lengths[at]) + MIXED_FRAMES))  # no clip there will be longer
         size = 1 << (most.bit_length() - 1)
         size += size // 2 if size + size // 2 <= most else 0
         slots.append((at, min(at + size, len(lengths))))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from trainer.export.scorer import FILE_VERSION, FST_MAGIC, MAGIC
-from trainer.text import SPACE, Alphabet, ByteAlphabet
+from trainer.text import SPACE, Alphabet
 
 NOTHING = np.float32(-np.inf)
 LN10 = 2.302585093
@@ -72,7 +72,6 @@ class Scorer:
             raise DecoderError("the Python package kenlm is not installed: it is in the train image") from error
         self.alpha, self.beta, self.vocabulary = read_scorer(path, alphabet)
         self.model = kenlm.Model(str(path))
-        self.characters = isinstance(alphabet, ByteAlphabet)
         self.space = alphabet.labels.index(SPACE)
         self.alphabet = alphabet
         self._state = kenlm.State
@@ -85,7 +84,7 @@ class Scorer:
 
     def begins(self, label: int) -> bool:
         """Whether a character begins with this byte."""
-        return self.characters and not 0x80 <= label + 1 < 0xC0
+        return self.alphabet.of_bytes and not 0x80 <= label + 1 < 0xC0
 
     def word(self, state: Any, word: str) -> tuple[float, Any]:
         """(natural log probability, state after it)."""
@@ -113,7 +112,7 @@ def _parsed(data: bytes, alphabet: Alphabet, path: Path) -> tuple[float, float, 
     at = data.rfind(struct.pack("<ii", MAGIC, FILE_VERSION))
     if at < 0:
         raise DecoderError(f"{path}: not a scorer")
-    if data[at + 8] != isinstance(alphabet, ByteAlphabet):
+    if data[at + 8] != alphabet.of_bytes:
         of = "characters, for BYTES_OUTPUT_MODE" if data[at + 8] else "words: BYTES_OUTPUT_MODE needs one of characters"
         raise DecoderError(f"{path}: a scorer of {of}")
     alpha, beta = struct.unpack_from("<dd", data, at + 9)
@@ -161,14 +160,14 @@ class _Prefixes:
         if found is None:
             assert self.scorer is not None
             scorer, labels, at = self.scorer, [], node
-            while at and (scorer.characters or self.label[at] != scorer.space):
+            while at and (scorer.alphabet.of_bytes or self.label[at] != scorer.space):
                 labels.append(self.label[at])
                 at = self.parent[at]
                 if scorer.begins(labels[-1]):
                     break
             before = self.begin
             if at:
-                end = at if scorer.characters else self.parent[at]
+                end = at if scorer.alphabet.of_bytes else self.parent[at]
                 self.word_score(end)
                 before = self.ends[end][1]
             found = self.ends[node] = scorer.word(before, scorer.alphabet.decode(reversed(labels)))
@@ -217,7 +216,7 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
                 last = scorer.vocabulary.last
                 rows, columns = np.nonzero((allowed[:, last] == START) & (wider[:, last] > NOTHING))  # a word is complete
                 steps, ends = last[columns], nodes[rows].tolist()
-                if scorer.characters:
+                if scorer.alphabet.of_bytes:
                     ends = [prefixes.child(node, label, classes) for node, label in zip(ends, steps.tolist(), strict=True)]
                 wider[rows, steps] += alpha * np.array([prefixes.word_score(node) for node in ends], np.float32) + beta
             # extensions that are prefixes of the beam already
@@ -250,7 +249,7 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
     if scorer is not None:  # a last word without a space after it
         for row in np.flatnonzero(states != START):
             score[row] += alpha * np.float32(prefixes.word_score(int(nodes[row]))) + beta
-        if scorer.characters:  # clients count the empty text as a word
+        if scorer.alphabet.of_bytes:  # clients count the empty text as a word
             score[nodes == 0] += beta
     winner = int(np.argmax(score))
     return prefixes.text(int(nodes[winner])), float(score[winner])

@@ -62,10 +62,14 @@ class Clips:
         return max((len(text) for text in self.labels), default=1)
 
 
+def padded_frames(longest: int) -> int:
+    """Frames of a batch whose longest clip has so many."""
+    return -(-longest // FRAMES_MULTIPLE) * FRAMES_MULTIPLE
+
+
 def mfcc_batch(mels: Sequence[np.ndarray]) -> np.ndarray:
     """Log mels of clips -> MFCCs (b, t, 26), padded with zeros."""
-    time = -(-max(map(len, mels)) // FRAMES_MULTIPLE) * FRAMES_MULTIPLE
-    x = np.zeros((len(mels), time, MFCCS), np.float32)
+    x = np.zeros((len(mels), padded_frames(max(map(len, mels))), MFCCS), np.float32)
     for row, frames in enumerate(mels):
         x[row, : len(frames)] = cepstra(frames)
     return x
