@@ -8,7 +8,8 @@ AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
 AN4_OPTIONS ?= --n-hidden 256 --layer-norm --epochs 250 --learning-rate 0.002 --weight-decay 0.1 --dropout-rate 0.3 --voices 1.1 --splice 0.5 \
-	--lm-text transcripts --lm-order 3 --lm-prune 0 --lm-memory 500M --export-language en --export-model-name an4
+	--lm-text transcripts,/recipe/names.txt --lm-classes /recipe/classes.txt --lm-order 6 --lm-prune 0 --lm-memory 500M \
+	--export-language en --export-model-name an4
 
 .PHONY: help wakeword an4 test test-images test-piper lint bench lock
 
@@ -21,7 +22,7 @@ wakeword: ## Train a wake word: make wakeword PHRASE="hey buster" [OPTIONS="--qu
 
 an4: ## Speech to text on CMU AN4, end to end in 35 minutes: make an4 [AN4=data/sources/an4]
 	@test -d "$(AN4)" || { echo 'unpack http://www.speech.cs.cmu.edu/databases/an4/ (an4_sphere.tar.gz) into data/sources/an4' >&2; exit 2; }
-	$(COMPOSE) run --rm --volume "$(abspath $(AN4)):/an4:ro" train trainer stt package $(AN4_FILES) $(AN4_OPTIONS)
+	$(COMPOSE) run --rm --volume "$(abspath $(AN4)):/an4:ro" --volume "$(abspath recipes/an4):/recipe:ro" train trainer stt package $(AN4_FILES) $(AN4_OPTIONS)
 
 test: ## Unit tests, tiny end-to-end lines, and the models in the real client (in a container)
 	$(COMPOSE) build test

@@ -5,10 +5,10 @@ import pytest
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.gathering import Material
-from trainer.stt.language_model import write_text
+from trainer.stt.language_model import VARIANTS, read_classes, varied, write_text
 from trainer.stt.pipeline import no_scorer
 from trainer.stt.splits import Split
-from trainer.text import ByteAlphabet
+from trainer.text import ByteAlphabet, TextError
 
 
 def test_held_out_sentences_are_left_out_however_they_are_spaced(tmp_path):
@@ -30,3 +30,39 @@ def test_scorers_of_characters_are_for_languages_without_spaces(said, mode, why)
     assert why in no_scorer(SpeechSettings(bytes_output_mode=mode), material)
     assert bool(why) == bool(no_scorer(SpeechSettings(bytes_output_mode=mode), material))
     assert "LM_TEXT is empty" in no_scorer(SpeechSettings(), Material(ByteAlphabet(), None, split))
+
+
+CLASSES = (("one", "two", "three"), ("a", "b"))
+
+
+def test_transcripts_are_varied_within_the_classes_of_their_words():
+    made = list(varied(["enter one", "a b b", "yes", "stop now", "b two"], CLASSES, 1))
+    assert len(made) == 2 * VARIANTS
+    assert set(made[:VARIANTS]) == {"enter one", "enter two", "enter three"}
+    assert set(made[VARIANTS:]) <= {f"{x} {y}" for x in CLASSES[1] for y in CLASSES[0]}
+    assert made == list(varied(["enter one", "a b b", "yes", "stop now", "b two"], CLASSES, 1)) != list(varied(["enter one", "b two"], CLASSES, 2))
+
+
+def test_words_that_are_said_more_are_drawn_more():
+    drawn = " ".join(varied(["x one"] * 100, CLASSES, 1)).split()
+    assert drawn.count("one") > 4 * drawn.count("two") > 0
+
+
+def test_varied_sentences_of_dev_and_test_are_left_out(tmp_path):
+    counts = write_text(tmp_path / "out", ["transcripts"], None, {"enter two"}, [Utterance("a", "enter one")], False, CLASSES)
+    lines = (tmp_path / "out").read_text().splitlines()
+    assert lines[0] == "enter one"
+    assert "enter two" not in lines
+    assert counts["transcripts, varied"] == {"taken": len(lines) - 1, "refused": 0, "in dev or test": VARIANTS + 1 - len(lines)}
+
+
+@pytest.mark.parametrize(("text", "why"), [
+    ("one two\nthree\n", "class 2 is one word"), ("one two\nthree two\n", "'two' is there twice"), ("one two one\n", "'one' is there twice"),
+    ("\n", "no classes"),
+])
+def test_mistakes_in_classes_are_told(tmp_path, text, why):
+    (tmp_path / "classes.txt").write_text(text)
+    with pytest.raises(TextError, match=why):
+        read_classes(tmp_path / "classes.txt")
+    with pytest.raises(TextError, match="No such file"):
+        read_classes(tmp_path / "none.txt")

@@ -20,7 +20,8 @@ from trainer.readers import Utterance
 from trainer.settings import DEFAULTS_FILE, Loaded
 from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps
-from trainer.stt import preparation, sources
+from trainer.stt import language_model, preparation, sources
+from trainer.stt.language_model import Classes
 from trainer.stt.splits import Corpus, Split, assign, share
 from trainer.text import ENGLISH_LABELS, Alphabet, ByteAlphabet, Rules, TextError, alphabet_of, normal, read_alphabet, read_rules, spoken_numbers
 
@@ -40,6 +41,7 @@ class Material:
     refused: list[tuple[Utterance, str]] = field(default_factory=list)  # by the rules
     texts: list[Path | str] = field(default_factory=list)  # of the language model; languages.TRANSCRIPTS for those trained on
     text_keys: list[str] = field(default_factory=list)
+    classes: Classes = ()  # of words, by which transcripts are varied
     missing: list[sources.Missing] = field(default_factory=list)
 
     def rejected_rows(self) -> list[tuple[str, str, str, str]]:
@@ -224,7 +226,7 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
     """Texts of the language model, with keys that change with them. Raises ValueError, LanguageError, CorpusError."""
     s: SpeechSettings = loaded.settings
     if s.lm_text:
-        lines = [Line(s.lm_text, (), {})]
+        lines = [Line(name.strip(), (), {}) for name in s.lm_text.split(",") if name.strip()]
     else:
         assert material.language is not None
         lines = languages.told_lines(material.language.folder / "prepare_lm.sh", script_variables(loaded, material.language))
@@ -233,13 +235,13 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
             material.texts.append(line.name)
             material.text_keys.append(utterance_key(material.split.of("train")))
             continue
-        if s.lm_text and Path(s.lm_text).exists():
-            found: list[Path] | sources.Missing = [Path(s.lm_text)]
+        if s.lm_text and Path(line.name).exists():
+            found: list[Path] | sources.Missing = [Path(line.name)]
         else:
             found = sources.locate("text", (line.name, *line.places), line.options | {"take": "all"}, s.data_dir / "sources", s.download)
         if isinstance(found, sources.Missing):
             if s.lm_text:
-                raise ValueError(f"LM_TEXT: {s.lm_text}: no such file")
+                raise ValueError(f"LM_TEXT: {line.name}: no such file")
             material.missing.append(found)
             log.info("text of the language model not there: %s", found.advice)
             continue
@@ -247,6 +249,10 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
             material.texts.append(sources.unpacked(steps, "text", [path], "") if sources.is_archive(path) else path)
             files = [path] if path.is_file() else sorted(path.rglob("*.txt*"))
             material.text_keys += [sources.checksum(file, steps.work / "checksums.json") for file in files]
+    if s.lm_classes:
+        if s.bytes_output_mode or languages.TRANSCRIPTS not in material.texts:
+            raise ValueError(f"LM_CLASSES has no effect {'with BYTES_OUTPUT_MODE' if s.bytes_output_mode else 'without `transcripts` in LM_TEXT'}")
+        material.classes = language_model.read_classes(Path(s.lm_classes))
     if not material.texts:
         log.warning("no text for the language model: no scorer is made")
 

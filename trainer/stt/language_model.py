@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import random
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,8 @@ from trainer.text import SPACE, Alphabet, Rules, TextError, normal
 
 log = logging.getLogger("trainer")
 HOUR = 3600.0
+VARIANTS = 20  # of each transcript; 5 gain half as much
+Classes = tuple[tuple[str, ...], ...]
 BINARY, VOCABULARY, PACKAGE = "lm.binary", "vocabulary.txt", "kenlm.scorer"
 
 
@@ -32,38 +36,79 @@ class LanguageModelPlan:
 
 def write_text(
     path: Path, texts: Sequence[Path | str], rules: Rules | None, held_out: set[str], trained_on: Sequence[Utterance],
-    characters: bool = False,
+    characters: bool = False, classes: Classes = (), seed: int = 1,
 ) -> dict[str, dict[str, int]]:
     """All texts as one, a sentence a line, by the same rules as transcripts; sentences of the dev and test sets are left out of texts (of
-    transcripts the splits took care). `characters`: they are the words, for a model of bytes.
+    transcripts the splits took care). `characters`: they are the words, for a model of bytes. `classes`: transcripts are varied by them too.
 
     Returns the counts of lines by text: taken, refused by the rules, left out. Raises CorpusError, TextError when nothing is left.
     """
     counts = {}
     with path.open("w", encoding="utf-8") as out:
-        for text in texts:
+
+        def write(name: str, sentences: Iterable[str | None], held_out: set[str]) -> None:
             taken = refused = left_out = 0
-            lines = (u.transcript for u in trained_on) if isinstance(text, str) else sources.text_lines(text)
-            own = isinstance(text, str)  # transcripts are labels already
-            for line in lines:
-                if not line.strip():
-                    continue
-                sentence = rules.labels(line) if rules and not own else normal(line)
-                if sentence and characters:
-                    sentence = unspaced(sentence)
+            for sentence in sentences:
                 if sentence is None:
                     refused += 1
-                elif not own and sentence in held_out:
+                    continue
+                line = " ".join(unspaced(sentence)) if characters else sentence
+                if (unspaced(line) if characters else line) in held_out:
                     left_out += 1
                 else:
                     taken += 1
-                    out.write(" ".join(sentence if characters else [sentence]) + "\n")
-            name = text if isinstance(text, str) else text.name
+                    out.write(f"{line}\n")
             counts[name] = {"taken": taken, "refused": refused, "in dev or test": left_out}
             log.info("text %s: %d sentences, %d refused by the rules, %d left out: they are in the dev or test set", name, taken, refused, left_out)
+
+        for text in texts:
+            if isinstance(text, Path):
+                lines = filter(str.strip, sources.text_lines(text))
+                write(text.name, (rules.labels(line) if rules else normal(line) for line in lines), held_out)
+                continue
+            said = [normal(u.transcript) for u in trained_on]  # they are labels already
+            write(text, said, set())
+            if classes:
+                write(f"{text}, varied", varied(said, classes, seed), held_out)
     if not any(found["taken"] for found in counts.values()):
         raise TextError(f"the text of the language model is empty: {', '.join(counts)}")
     return counts
+
+
+def read_classes(path: Path) -> Classes:
+    """Words that may stand for each other, one class a line. Raises TextError."""
+    try:
+        classes = tuple(tuple(normal(line).split()) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError(f"LM_CLASSES: {path}: {getattr(error, 'strerror', '') or 'not UTF-8'}") from error
+    known: set[str] = set()
+    for number, words in enumerate(classes, 1):
+        if len(words) < 2:
+            raise TextError(f"LM_CLASSES: {path}: class {number} is one word, '{words[0]}': nothing can stand for it")
+        if twice := [word for word in words if word in known] or sorted({word for word in words if words.count(word) > 1}):
+            raise TextError(f"LM_CLASSES: {path}: '{twice[0]}' is there twice: a word has one class")
+        known.update(words)
+    if not classes:
+        raise TextError(f"LM_CLASSES: {path}: no classes")
+    return classes
+
+
+def varied(sentences: Sequence[str], classes: Classes, seed: int) -> Iterator[str]:
+    """Each sentence VARIANTS times, its words replaced by others of their class: what a class n-gram knows (Brown et al. 1992), as text.
+
+    Words are drawn by the root of how often they were said. Sentences of single characters, spelled names, would be noise, and those
+    without words of a class the same again: both are passed over.
+    """
+    said = Counter(word for sentence in sentences for word in sentence.split())
+    class_of = {word: words for words in classes for word in words}
+    weights = {words: [max(said[word], 1) ** 0.5 for word in words] for words in classes}
+    draw = random.Random(seed)
+    for sentence in sentences:
+        spoken = sentence.split()
+        kinds = [class_of.get(word, (word,)) for word in spoken]
+        if any(len(word) > 1 for word in spoken) and any(len(words) > 1 for words in kinds):
+            for _ in range(VARIANTS):
+                yield " ".join(draw.choices(words, weights.get(words))[0] for words in kinds)
 
 
 def unspaced(text: str) -> str:

@@ -148,13 +148,16 @@ def build_language_model(steps: Steps, s: SpeechSettings, material: Material) ->
         held_out = {text for text in said if len(text.split()) > 3}  # shorter ones anybody says
 
     def make(out: Path) -> None:
-        counted = language_model.write_text(out / "text.txt", material.texts, material.rules, held_out, trained_on, s.bytes_output_mode)
+        counted = language_model.write_text(
+            out / "text.txt", material.texts, material.rules, held_out, trained_on, s.bytes_output_mode, material.classes, s.random_seed)
         (out / "text.json").write_text(json.dumps(counted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
         language_model.build(out / "text.txt", plan, out)
 
     left_out = hashlib.sha256("\n".join(sorted(held_out)).encode()).hexdigest()[:16]
     key = {"texts": material.text_keys, "plan": plan, "rules": material.rules, "held_out": left_out}
-    return steps.run("language_model", make, key | ({"of": "characters"} if s.bytes_output_mode else {}), version=3)
+    key |= {"of": "characters"} if s.bytes_output_mode else {}
+    key |= {"classes": material.classes, "seed": s.random_seed} if material.classes else {}
+    return steps.run("language_model", make, key, version=3)
 
 
 def make_scorer(
