@@ -32,15 +32,15 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         with soundfile.SoundFile(path) as file:
             yield file
     except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a .raw file tells no rate
-        if not path.exists():
-            raise AudioError("no such file") from error
+        if not path.is_file():
+            raise AudioError("is a folder" if path.is_dir() else "no such file") from error
         raise AudioError(f"cannot be decoded ({_reason(error)})") from error
 
 
 def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
     """Decode a file of any length in blocks, mixed to mono and resampled: memory stays flat.
 
-    Raises AudioError when the file is missing, empty or not decodable.
+    Raises AudioError when the file is missing, empty, not decodable, or ends long before it says.
     """
     with _opened(path) as file:
         stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
@@ -56,8 +56,11 @@ def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
             yield stream.resample_chunk(mono, last=last)
         if seen and not last:
             yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
+        missing = (file.frames - seen) / file.samplerate
     if not seen:
         raise AudioError("holds no audio")
+    if missing > max(0.5, 0.1 * seen / file.samplerate):  # a few milliseconds are missing in many mp3
+        raise AudioError(f"cut off: its last {missing:.1f} s are not there")
 
 
 def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0) -> Audio:
@@ -133,4 +136,6 @@ def speech_bounds(samples: Audio, floor_factor: float = 3.0, peak_share: float =
 
 
 def _reason(error: Exception) -> str:
-    return str(error).strip().rstrip(".").split(": ")[-1] or type(error).__name__
+    told = str(error).strip().rstrip(".").split(": ")[-1]
+    # what libsndfile says of a file in which it finds no mp3
+    return "damaged or not sound" if told.startswith("File does not exist") else told or type(error).__name__

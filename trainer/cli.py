@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import signal
 import sys
@@ -88,15 +89,16 @@ def main() -> None:
         sys.exit(1)
 
 
+SWITCHED = re.compile("--[a-z0-9_-]+=(true|false)", re.IGNORECASE)
 LISTS = {"--train-files": ",", "--dev-files": ",", "--test-files": ",", "--metrics-files": ",", "--augment": " "}
 
 
 def _as_click(arguments: list[str]) -> list[str]:
-    """Coqui's way of writing in ours: `--flag true` and `--flag false`, and lists with spaces."""
+    """The originals' ways of writing in ours: `--flag true`, `--flag=false`, and lists with spaces."""
     if arguments[:1] != ["stt"]:
         return arguments
     found: list[str] = []
-    for word in arguments:
+    for word in (part for argument in arguments for part in (argument.split("=") if SWITCHED.fullmatch(argument) else [argument])):
         flag = found[-1].replace("_", "-") if found else ""
         before = found[-2].replace("_", "-") if len(found) > 1 else ""
         if flag.startswith("--") and word.lower() in ("true", "false"):
@@ -171,6 +173,10 @@ def wakeword() -> None:
     """Wake words: a phrase -> a streaming int8 .tflite and its manifest."""
 
 
+def _switch(flag: str, name: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    return click.option(f"{flag}/--no-{flag[2:]}", f" /--no{flag[2:]}", name, default=None, **more)
+
+
 def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """One option a setting, from its definition: name, type, bounds and explanation live in trainer/settings*.py."""
     from trainer import settings
@@ -178,14 +184,17 @@ def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...,
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         fields = settings.kinds()[kind]
         for name in (*fields.aliases, *fields.ineffective):
-            flag = name.replace("_", "-")
-            value: dict[str, Any] = {"flag_value": "true", "is_flag": False} if name in fields.ineffective else {}
-            command = click.option(f"--{flag}", f"--no{flag}", f"--no-{flag}", name, default=None, hidden=True, **value)(command)
+            flag = "--" + name.replace("_", "-")
+            if any(fields.model_fields[target].annotation is bool for target in fields.aliases.get(name, ())):
+                command = _switch(flag, name, hidden=True)(command)
+            else:
+                value: dict[str, Any] = {"flag_value": "true", "is_flag": False} if name in fields.ineffective else {}
+                command = click.option(flag, f"--no{flag[2:]}", f"--no-{flag[2:]}", name, default=None, hidden=True, **value)(command)
         for name, field in reversed(fields.model_fields.items()):
             flag = "--" + name.replace("_", "-")
             told = f"{field.description} [default: {field.default}]" if field.default not in (None, "", False) else field.description
             if field.annotation is bool:
-                option = click.option(f"{flag}/--no-{flag[2:]}", f" /--no{flag[2:]}", name, default=None, help=told)
+                option = _switch(flag, name, help=told)
             elif name == "augment":
                 option = click.option(flag, multiple=True, callback=lambda _, __, given: " ".join(given) or None, help=told, metavar="SPEC")
             else:
@@ -385,7 +394,7 @@ def _run_speech(flags: dict[str, Any], until: str) -> None:
     if not (early.model_language or early.train_files) and (code := os.environ.get("VOICEKILN_LANGUAGE")):  # the image's
         given["model_language"] = code
         early = load(given, kind=SpeechSettings, language=None).settings
-    if (code := early.model_language) and not early.train_files:
+    if code := early.model_language:
         folder = languages.find(code, early.data_dir)
         own = languages.variables(folder / "params.sh")
         described = languages.variables(folder / "metadata.sh")
@@ -426,15 +435,23 @@ def _run_speech(flags: dict[str, Any], until: str) -> None:
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/data"), envvar="DATA_DIR")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def transcribe(model: Path, library: Path | None, scorer: Path | None, data_dir: Path, files: tuple[Path, ...]) -> None:
-    """Transcribe FILES with a client's own library."""
+    """Transcribe FILES with a client's own library: a line each, the file, a tab, the text."""
+    from trainer.audio import AudioError
     from trainer.readers import Utterance
     from trainer.stt.client import fetch
-    from trainer.stt.evaluation import Run, hear_clips, read_clips
+    from trainer.stt.evaluation import Run, read_clips
 
     library = library or fetch(data_dir / "tools" / "clients")["stt" if model.suffix == ".tflite" else "deepspeech"]
-    clips = read_clips([Utterance(str(path), "") for path in files])
-    for path, heard in zip(files, hear_clips(Run(library, model, scorer), clips), strict=True):
-        click.echo(f"{path}\t{heard.text}")
+    failed = 0
+    with Run(library, model, scorer).client() as client:
+        for path in files:
+            try:
+                click.echo(f"{path}\t{client.hear(read_clips([Utterance(str(path), '')])[0]).text}")
+            except AudioError as error:
+                failed += 1
+                click.echo(f"ERROR: {error}", err=True)
+    if failed:
+        raise click.ClickException(f"{failed} of {len(files)} files could not be read")
 
 
 @stt.command()

@@ -17,8 +17,8 @@ import pytest
 IMAGE = "voicekiln/train"
 TONES = {"low": 300, "high": 900, "low high": 500, "high low": 1300}
 SMALL = ["--n-hidden", "32", "--lm-order", "2", "--lm-prune", "0", "--lm-memory", "100M", "--lm-evaluate-range", "3,3,3"]
-TRAIN = ["trainer", "stt", "train", "--train-files", "/data/all.csv", "--dev-files", "/data/all.csv", "--lm-text", "transcripts", *SMALL,
-         "--epochs", "2"]
+TRAIN = ["trainer", "stt", "train", "--train-files", "/data/all.csv", "--dev-files", "/data/all.csv", "--lm-text", "transcripts,/data/more.txt",
+         *SMALL, "--epochs", "2"]
 MODEL = ("output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "kenlm.scorer", "alphabet.txt", "rejected.csv",
          "voicekiln_voicekiln-fr_0.1.0.md", "checkpoint/best_dev-0.data-00000-of-00001")
 
@@ -58,6 +58,7 @@ def data(tmp_path_factory):
         tone(folder / f"{i}.wav", hertz)
         rows.append(f"{i}.wav,0,{text},s{i % 5}")
     (folder / "all.csv").write_text("\n".join([*rows, "none.wav,0,low,s1"]) + "\n")
+    (folder / "more.txt").write_text("high\nlow\n")
     return owned(folder)
 
 
@@ -103,8 +104,24 @@ def test_gives_a_package_and_then_has_nothing_to_do(data):
     assert "scorer: runs again, changed: alpha" in told
     for step in ("train_speech: ", "language_model: ", "export_speech: ", "import_train_all: "):
         assert step not in told
-    heard = docker(*mount, "trainer", "stt", "transcribe", "--model", f"/data/output/{folder.name}/output_graph.pbmm", "/data/0.wav").stdout
-    assert heard.startswith("/data/0.wav\t")
+    model = f"/data/output/{folder.name}/output_graph.pbmm"
+    heard = docker(*mount, "trainer", "stt", "transcribe", "--model", model, "/data/none.wav", "/data/0.wav", check=False)
+    assert heard.returncode == 1
+    assert heard.stdout.startswith("/data/0.wav\t")
+    assert "ERROR: /data/none.wav: no such file" in heard.stderr
+    # a finished scorer is taken as it is, tuned, or given other weights
+    finished = folder / "kenlm.scorer"
+
+    def with_it(stage, *more):
+        given = ["--scorer-path", f"/data/output/{folder.name}/{finished.name}", *more]
+        return docker(*mount, "trainer", "stt", stage, *TRAIN[3:], *given).stderr
+
+    assert "tuned on" not in with_it("export", "--lm-evaluate-range", "")
+    assert "tuned on" in with_it("tune")
+    tuned = data / re.search(r"(?:Made|There): /data/(\S+)", with_it("tune", "--lm-alpha", "2.5"))[1] / finished.name
+    magic = finished.read_bytes().rfind(struct.pack("<i", 0x54524945))
+    assert struct.unpack_from("<d", tuned.read_bytes(), magic + 9)[0] == 2.5
+    assert tuned.read_bytes()[: magic + 9] == finished.read_bytes()[: magic + 9]
 
 
 def test_bytes_with_a_scorer_of_characters(data):

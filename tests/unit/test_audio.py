@@ -39,6 +39,21 @@ def test_an_mp3_that_tells_more_than_it_holds_ends_where_it_ends(tmp_path, rng):
         assert np.abs(found - held).max() < 1e-3
 
 
+def test_a_file_of_which_half_is_missing_is_told(tmp_path, rng):
+    soundfile.write(tmp_path / "a.mp3", rng.normal(0, 0.1, 64000).astype(np.float32), 16000)
+    whole = (tmp_path / "a.mp3").read_bytes()
+    (tmp_path / "half.mp3").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(audio.AudioError, match=r"cut off: its last [12]\.[0-9] s are not there"):
+        audio.read(tmp_path / "half.mp3")
+
+
+def test_reasons_name_what_is_wrong(tmp_path):
+    (tmp_path / "page.mp3").write_text("<html>404</html>")
+    for name, told in (("page.mp3", "damaged or not sound"), ("none.mp3", "no such file"), ("", "is a folder")):
+        with pytest.raises(audio.AudioError, match=told):
+            audio.read(tmp_path / name)
+
+
 @pytest.mark.parametrize("content", [b"", b"not audio at all", b"RIFF\x00\x00"])
 def test_says_why_a_file_cannot_be_read(tmp_path, content):
     (tmp_path / "bad.wav").write_bytes(content)

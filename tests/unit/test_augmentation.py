@@ -21,6 +21,10 @@ def test_syntax():
     entry = parse("pitch[p=0.1,pitch=1:1.2~0.1] time_mask[domain=features,n=2]").entries
     assert (entry[0].probability, entry[0].values["pitch"], entry[0].domain) == (0.1, Range(1, 1.2, 0.1), "spectrogram")
     assert entry[1].domain == "features"
+    spaced = parse("reverb[p=0.1, delay=50.0~30.0] overlay[source=/my dir/x.sdb,snr=3] volume").entries
+    assert [e.name for e in spaced] == ["reverb", "overlay", "volume"]
+    assert spaced[0].values["delay"] == Range(50, 50, 30)
+    assert spaced[1].values["source"] == "/my dir/x.sdb"
     assert parse("warp[nt=2]").entries[0].values["num_t"] == Range(2, 2)
     drawn = [Range(1, 2, 0.5).draw(0.5, np.random.default_rng(i)) for i in range(50)]
     assert 1 <= min(drawn) < 1.5 < max(drawn) <= 2

@@ -1,6 +1,7 @@
 """Every reader on its corpus' layout, made small."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import soundfile
 
 from trainer import readers
 from trainer.conversion import convert
-from trainer.readers import ReaderError, Utterance, sdb, table
+from trainer.readers import ReaderError, Utterance, folder, sdb, table
 
 STM = "talk 1 {0} 1.5 3.25 <o,f0,male> it 's {{noise}} so(2)\ntalk 1 {0} 4 5 <o> ignore_time_segment_in_scoring\n"
 SWC = """<article><meta><prop key="reader.name" value="Anna"/></meta><d><s><t text="Hallo"><n pronunciation="hallo" start="100" end="600"/></t>
@@ -110,6 +111,12 @@ def test_more_of_a_sentence_comes_from_validated(tmp_path):
     write(tmp_path, files)
     found = [u.path.rsplit("/", 1)[-1] for u in readers.read("common_voice", tmp_path, {"duplicate_sentence_count": "2"}) if u.split == "train"]
     assert found == ["a.mp3", "b.mp3", "d.mp3", "e.mp3"]  # neither a third Oui, nor a test speaker, nor a test sentence
+
+
+def test_folders_tell_of_every_sound_beside_a_text(tmp_path):
+    for name, text in (("a.m4a", ""), ("b.WAV", ""), ("c.aiff", ""), ("a.txt", "one"), ("b.TXT", "two\u2028\x85three\n"), ("notes.pdf", ""), ("d.txt", "x")):
+        (tmp_path / name).write_text(text)
+    assert [(Path(u.path).name, u.transcript) for u in folder.read(tmp_path)] == [("a.m4a", "one"), ("b.WAV", "two\u2028\x85three"), ("c.aiff", "")]
 
 
 def test_tables(tmp_path):

@@ -47,6 +47,9 @@ def test_file_is_aligned_and_carries_the_weights(tmp_path):
     states, arcs = struct.unpack_from("<qq", data, at + 25 + 49)
     assert (states, arcs) == (6, 6)
     assert len(data) % 16 == 0
+    other = scorer.weighed(data, 0.5, 2.0)
+    assert struct.unpack_from("<dd", other, at + 9) == (0.5, 2.0)
+    assert scorer.weighed(other, alpha, beta) == data == scorer.weighed(data, alpha, beta)
     inputs = [struct.unpack_from("<i", data, len(data) - 16 * k)[0] for k in range(1, 7)]
     assert sorted(inputs) == sorted({*labels("yes"), *labels("no")})
 

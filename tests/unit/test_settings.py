@@ -1,3 +1,4 @@
+import click
 import pytest
 
 from trainer.settings import QUICK, SettingsError, load
@@ -74,6 +75,24 @@ def test_coquis_way_of_writing():
 
     assert _as_click(["stt", "train", "--train_files", "a.csv", "b.csv", "--early_stop", "true", "--layer_norm", "false", "--epochs", "3"]) == [
         "stt", "train", "--train_files", "a.csv,b.csv", "--early_stop", "--no-layer-norm", "--epochs", "3"]
+    assert _as_click(["stt", "train", "--early_stop=true", "--amp=False", "--text=a=true"]) == [
+        "stt", "train", "--early_stop", "--no-amp", "--text=a=true"]
+
+
+@pytest.mark.parametrize(("given", "value"), [("--utf8", True), ("--noutf8", False), ("--no-utf8", False), ("--bytes-output-mode", True)])
+def test_other_names_of_switches_are_switches(given, value):
+    from trainer.cli import _settings_options
+
+    found = {}
+
+    @click.command()
+    @_settings_options("SpeechSettings")
+    def command(**flags):
+        found.update(flags)
+
+    command.main([given, "--epochs", "3"], standalone_mode=False)
+    assert found["utf8" if "utf8" in given else "bytes_output_mode"] is value
+    assert found["epochs"] == "3"
 
 
 def test_names_of_aliases_do_not_hide_settings():

@@ -122,13 +122,26 @@ def write(kenlm: Path, words: Iterable[str], alphabet: Alphabet, alpha: float, b
     sequences, left_out = spelled(words, alphabet)
     if not sequences:
         raise TextError(f"{kenlm}: none of its words can be spelled with the alphabet")
-    head = struct.pack("<iiBdd", MAGIC, FILE_VERSION, alphabet.of_bytes, *struct.unpack("<ff", struct.pack("<ff", alpha, beta)))
+    head = struct.pack("<iiB", MAGIC, FILE_VERSION, alphabet.of_bytes) + _weights(alpha, beta)
     model = kenlm.read_bytes()
     if not model.startswith(KENLM_MAGIC):
         raise TextError(f"{kenlm}: no KenLM binary of format 5")
     body = const_fst(automaton(sequences), len(model) + len(head))
     path.write_bytes(model + head + body)
     return left_out
+
+
+def weighed(package: bytes, alpha: float, beta: float) -> bytes:
+    """A finished package with other weights; the same bytes when it has these already."""
+    at = package.rfind(struct.pack("<ii", MAGIC, FILE_VERSION)) + 9
+    if struct.unpack_from("<dd", package, at) == (alpha, beta):
+        return package
+    return package[:at] + _weights(alpha, beta) + package[at + 16 :]
+
+
+def _weights(alpha: float, beta: float) -> bytes:
+    """Doubles that hold single floats: the original's flags are such."""
+    return struct.pack("<dd", *struct.unpack("<ff", struct.pack("<ff", alpha, beta)))
 
 
 def vocabulary(text: Iterable[str], top_k: int) -> list[str]:

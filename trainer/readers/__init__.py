@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Literal
 
-AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph")
+AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".sph", ".aif", ".aiff", ".au", ".caf", ".w64")
 
 
 class ReaderError(Exception):
@@ -84,9 +84,10 @@ def rows(path: Path, columns: set[str], dialect: str = "excel", quoted: bool = T
 
 
 def lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:
-    """Lines of a text file. Raises ReaderError."""
+    """Lines of a text file (`splitlines` also splits at U+0085 and U+2028, which may stand in a sentence). Raises ReaderError."""
     try:
-        return path.read_text(encoding=encoding).splitlines()
+        with path.open(encoding=encoding) as file:
+            return [line.rstrip("\n") for line in file]
     except FileNotFoundError as error:
         raise ReaderError(f"{path}: no such file") from error
     except UnicodeDecodeError as error:

@@ -11,7 +11,12 @@ TITLE, LICENCE, SOURCE = "A folder of clips", "", ""
 
 
 def read(folder: Path) -> Iterator[Utterance]:
-    """Clips in order of their paths; the folder that a clip lies in is its speaker. A missing text is an empty transcript."""
-    for path in sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO):
-        text = path.with_suffix(".txt")
-        yield Utterance(str(path), " ".join(lines(text)) if text.exists() else "", "" if path.parent == folder else path.parent.name)
+    """Clips in order of their paths; the folder that a clip lies in is its speaker. A missing text is an empty transcript. What lies beside
+    a text is a clip, whatever its ending: what cannot be decoded is then told.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    texts = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
+    for path in files:
+        text = texts.get(path.with_suffix(""))
+        if path != text and (text or path.suffix.lower() in AUDIO):
+            yield Utterance(str(path), " ".join(lines(text)) if text else "", "" if path.parent == folder else path.parent.name)

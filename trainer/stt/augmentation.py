@@ -132,8 +132,8 @@ class Augmentation:
 
 
 def parse(text: str) -> Augmentation:
-    """Entries separated by spaces. Raises AugmentError."""
-    return Augmentation(tuple(_entry(word) for word in text.split()))
+    """Entries separated by spaces, which may also stand in their brackets. Raises AugmentError."""
+    return Augmentation(tuple(_entry(entry) for entry in re.findall(r"[^\s\[]*\[[^\]]*\]\S*|\S+", text)))
 
 
 def _entry(text: str) -> Augment:

@@ -62,7 +62,8 @@ def read(folder: Path) -> dict[str, np.ndarray]:
             prefix = tf.train.latest_checkpoint(str(folder), latest_filename=state)
             break
     else:
-        raise CheckpointError(f"{folder}: neither best_dev_checkpoint nor checkpoint is there")
+        raise CheckpointError(f"{folder}: neither best_dev_checkpoint nor checkpoint is there (weights to start from; those that are trained "
+                              "are kept in DATA_DIR by themselves)")
     if prefix is None:
         raise CheckpointError(f"{folder}: {state} names a checkpoint that is not there")
     try:

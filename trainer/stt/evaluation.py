@@ -83,6 +83,10 @@ class Run:
     model: Path
     scorer: Path | None = None
 
+    def client(self) -> Client:
+        """The client with both loaded. Raises ClientError."""
+        return Client(self.library, self.model, self.scorer)
+
 
 def read_clips(utterances: Sequence[Utterance]) -> list[np.ndarray]:
     """int16 samples of clips. Raises AudioError with the file's name."""
@@ -103,7 +107,7 @@ def read_all(utterances: Sequence[Utterance], workers: Workers, label: str) -> l
 
 def hear_clips(run: Run, clips: Sequence[np.ndarray]) -> list[Heard]:
     """What the client makes of int16 samples. Raises ClientError."""
-    with Client(run.library, run.model, run.scorer) as client:
+    with run.client() as client:
         return [client.hear(samples) for samples in clips]
 
 

@@ -43,6 +43,7 @@ class Material:
     text_keys: list[str] = field(default_factory=list)
     classes: Classes = ()  # of words, by which transcripts are varied
     missing: list[sources.Missing] = field(default_factory=list)
+    reader_of: dict[str, str] = field(default_factory=dict)  # of the corpora that have one
 
     def rejected_rows(self) -> list[tuple[str, str, str, str]]:
         """(path, use, reason, transcript) of what was set aside before any clip was read."""
@@ -56,22 +57,23 @@ class Material:
         """(title, licence, source) of each corpus."""
         found = {}
         for name in dict.fromkeys(name for by_name in sets.values() for name in by_name):
-            kind = name.split("-")[0]
-            module = readers.reader(kind) if kind in readers.names() else None
+            module = readers.reader(self.reader_of[name]) if name in self.reader_of else None
             found[name] = (module.TITLE, module.LICENCE, module.SOURCE) if module else (name, "", "")
         return found
 
 
-def gather(loaded: Loaded, steps: Steps, language: Language | None) -> Material:
-    """All utterances, by use. Raises LanguageError, ReaderError, TextError, CorpusError, ValueError."""
+def gather(loaded: Loaded, steps: Steps, language: Language | None, known: Alphabet | None) -> Material:
+    """All utterances, by use. `known`: the alphabet of the starting weights. Raises LanguageError, ReaderError, TextError, CorpusError,
+    ValueError."""
     s: SpeechSettings = loaded.settings
-    if language and (given := [use.upper() for use in ("dev", "test", "metrics") if getattr(s, f"{use}_files")]):
+    if not s.train_files and language and (given := [use.upper() for use in ("dev", "test", "metrics") if getattr(s, f"{use}_files")]):
         raise ValueError(f"{', '.join(given)}_FILES would have no effect: with MODEL_LANGUAGE the corpora of importers.sh are split")
     rules = _rules(s, language)
     material = Material(Alphabet(()), rules, Split(), language)
-    corpora = _of_language(loaded, steps, language, material) if language else _of_files(s)
+    from_language = language if not s.train_files else None
+    corpora = _of_language(loaded, steps, from_language, material) if from_language else _of_files(s, material)
     labelled = [replace(c, utterances=tuple(_labelled(c, rules, material))) for c in corpora]
-    if language:
+    if from_language:
         material.split = assign(labelled, s.duplicate_sentence_count if s.duplicate_sentence_count > 1 else 0)
     else:
         material.split = _as_given(labelled)
@@ -83,8 +85,8 @@ def gather(loaded: Loaded, steps: Steps, language: Language | None) -> Material:
         raise ValueError("no clips to train on: " + ("; ".join(f"{m.name}: {m.advice}" for m in material.missing) or "all were set aside"))
     if not dev:
         raise ValueError("no clips for the dev set, by which weights are chosen: give DEV_FILES, or more speakers")
-    material.alphabet = _alphabet(s, language, [u.transcript for u in train])
-    if not language:
+    material.alphabet = _alphabet(s, language, [u.transcript for u in train], known)
+    if not from_language:
         _tell_leaks(material.split)
     if s.lm_text or language:
         _find_texts(loaded, steps, material)
@@ -98,18 +100,25 @@ def _rules(s: SpeechSettings, language: Language | None) -> Rules | None:
     return rules
 
 
-def _alphabet(s: SpeechSettings, language: Language | None, transcripts: Sequence[str]) -> Alphabet:
+def _alphabet(s: SpeechSettings, language: Language | None, transcripts: Sequence[str], known: Alphabet | None) -> Alphabet:
+    """The labels: as they are given, else of the language, else of the transcripts, with those that the starting weights know. With
+    EPOCHS=0 only these: there are no weights for others.
+    """
     if s.bytes_output_mode:
         return ByteAlphabet()
     if s.alphabet_config_path:
         return read_alphabet(s.alphabet_config_path)
     if s.english_compatible:
         return Alphabet(ENGLISH_LABELS)
-    if language and language.alphabet and not s.validate_rules:
-        if s.normalize:
-            return alphabet_of(transcripts)
+    if known and known.of_bytes:
+        raise ValueError(f"{s.load_checkpoint_dir}: weights of bytes: set BYTES_OUTPUT_MODE=1")
+    if known and s.epochs == 0:
+        return known
+    if language and language.alphabet and not s.validate_rules and not s.normalize:
         return language.alphabet
     found = alphabet_of(transcripts)
+    if known and not s.drop_source_layers and not language:
+        return Alphabet(known.labels + tuple(c for c in found.labels if c not in known.labels))
     if len(found.labels) < 2:
         raise TextError("the transcripts hold no characters but the space")
     return found
@@ -146,6 +155,7 @@ def _of_language(loaded: Loaded, steps: Steps, language: Language, material: Mat
             utterances = [replace(u, transcript=spoken_numbers(u.transcript, language.code)) for u in utterances]
         count = sum(c.name.split("-")[0] == line.name for c in corpora)
         name = f"{line.name}-{count + 1}" if count else line.name
+        material.reader_of[name] = line.name
         corpora.append(Corpus(name, tuple(utterances), line.options.get("sentences") == "shared"))
     if not corpora:
         raise ValueError(f"no corpus of '{language.code}' is in {place}: " + "; ".join(f"{m.name}: {m.advice}" for m in material.missing))
@@ -160,7 +170,7 @@ def script_variables(loaded: Loaded, language: Language) -> dict[str, str]:
     return own | settings
 
 
-def _of_files(s: SpeechSettings) -> list[Corpus]:
+def _of_files(s: SpeechSettings, material: Material) -> list[Corpus]:
     """All files, each a corpus of its own; the use is the setting that names it. Of corpora with official splits, that split."""
     found: dict[str, list[Utterance]] = {}
     for use in USES:
@@ -173,7 +183,10 @@ def _of_files(s: SpeechSettings) -> list[Corpus]:
                 given = [u for u in given if u.split == wanted]
             elif kind not in FILES and any(u.split for u in given):
                 raise ValueError(f"{use.upper()}_FILES: {name} has no official {wanted} set; it has {', '.join(sorted({u.split for u in given}))}")
-            found.setdefault(f"{use}:{kind if kind not in FILES else path.stem}", []).extend(replace(u, split=use) for u in given)
+            title = kind if kind not in FILES else path.stem
+            if kind not in FILES:
+                material.reader_of[title] = kind
+            found.setdefault(f"{use}:{title}", []).extend(replace(u, split=use) for u in given)
     if not any(name.startswith("train:") for name in found):
         raise ValueError("nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or MODEL_LANGUAGE")
     return [Corpus(name, tuple(utterances), shared=True) for name, utterances in found.items()]
@@ -184,27 +197,36 @@ def _as_given(corpora: Sequence[Corpus]) -> Split:
     held out of the training set: the same whatever the order.
     """
     split = Split({use: {} for use in USES})
+    listed: set[tuple[str, str, float, int]] = set()
     for corpus in corpora:
         use, _, name = corpus.name.partition(":")
-        if corpus.utterances:
-            split.sets[use][name] = list(corpus.utterances)
+        for u in corpus.utterances:
+            if (clip := (use, u.path, u.start, u.channel)) in listed:
+                split.rejected.append((u, "listed twice"))
+            else:
+                listed.add(clip)
+                split.sets[use].setdefault(name, []).append(u)
     if not split.sets["dev"]:
-        train = split.of("train")
+        train, of = split.of("train"), "the speakers"
         chosen = {id(u) for u in train if share(u.speaker or u.path) < 0.1}
         if not 0 < len(chosen) < len(train) / 3:  # a few speakers only
-            chosen = {id(u) for u in train[::10]}
+            chosen, of = {id(u) for u in train[::10]}, "the clips"
         split.sets["dev"] = {"held_out": [u for u in train if id(u) in chosen]}
         split.sets["train"] = {name: kept for name, found in split.sets["train"].items() if (kept := [u for u in found if id(u) not in chosen])}
-        log.info("no DEV_FILES: %d of %d clips (a tenth of the speakers) are held out of training", len(chosen), len(train))
+        log.info("no DEV_FILES: %d of %d clips (a tenth of %s) are held out of training", len(chosen), len(train), of)
     return split
 
 
 def _tell_leaks(split: Split) -> None:
     train = split.of("train")
     speakers, sentences = {u.speaker for u in train if u.speaker}, {u.transcript for u in train}
+    clips = {(u.path, u.start, u.channel) for u in train}
     for use in ("dev", "test"):
+        same = sum((u.path, u.start, u.channel) in clips for u in split.of(use))
         both = speakers & {u.speaker for u in split.of(use)}
-        if both:
+        if same:
+            log.warning("%s: %d of its %d clips are also trained on: its error rate tells nothing of other speech", use, same, len(split.of(use)))
+        elif both:
             log.warning("%s: %d of its speakers are also trained on: its error rate will flatter", use, len(both))
         said = [u.transcript for u in split.of(use)]
         known = sum(text in sentences for text in said)

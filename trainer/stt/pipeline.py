@@ -19,6 +19,7 @@ import numpy as np
 
 from trainer import clips, experiment, languages, package
 from trainer.export.contract import Contract
+from trainer.export.scorer import weighed
 from trainer.machine import check_gpu, cores
 from trainer.readers import Utterance
 from trainer.settings import Loaded
@@ -58,14 +59,14 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
     start = checkpoints.read_start(s.load_checkpoint_dir, s.n_hidden) if s.load_checkpoint_dir else None
     if start is None and (s.epochs == 0 or s.drop_source_layers):
         raise ValueError("EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights: give LOAD_CHECKPOINT_DIR")
-    language = languages.read(s.model_language, s.data_dir) if s.model_language and not s.train_files else None
-    material = gathering.gather(loaded, steps, language)
+    language = languages.read(s.model_language, s.data_dir) if s.model_language else None
+    material = gathering.gather(loaded, steps, language, start.alphabet if start else None)
     if s.scorer_path:
         decoder.read_scorer(s.scorer_path, material.alphabet)
     if until == "alphabet":
         return _alphabet(steps, material)
     if why := no_scorer(s, material):
-        if until == "lm" or (s.lm_text and not s.scorer_path):
+        if until == "lm" or (not s.scorer_path and (until == "tune" or s.lm_text)):
             raise ValueError(why)
         log.info("no scorer is made: %s", why)
     with Workers(s.workers or cores()) as workers:
@@ -81,7 +82,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
             packed = pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta)
             return Result(packed, {}, made=steps.made)
         trained = train(steps, s, material.alphabet, sets, start, gathering.utterance_key(laid_over) if laid_over else "")
-        scored = make_scorer(loaded, steps, workers, material.alphabet, built, trained, sets)
+        scored = make_scorer(loaded, steps, workers, material.alphabet, built, trained, sets, asked=until == "tune")
         if until == "tune":
             return Result(scored or trained, {}, made=steps.made)
         exported = export(steps, s, material.alphabet, trained)
@@ -161,27 +162,35 @@ def build_language_model(steps: Steps, s: SpeechSettings, material: Material) ->
 
 
 def make_scorer(
-    loaded: Loaded, steps: Steps, workers: Workers, alphabet: Alphabet, built: Path | None, trained: Path, sets: Sets
+    loaded: Loaded, steps: Steps, workers: Workers, alphabet: Alphabet, built: Path | None, trained: Path, sets: Sets, asked: bool
 ) -> Path | None:
-    """kenlm.scorer with the weights that were given, or those that are best on dev clips."""
+    """kenlm.scorer with the weights that were given, or those that are best on dev clips. A finished one keeps its own, unless others are
+    given or searched for: `asked`, or by LM_EVALUATE_RANGE.
+    """
     s: SpeechSettings = loaded.settings
-    if s.scorer_path:
-
-        def take(out: Path) -> None:
-            (out / language_model.PACKAGE).write_bytes(s.scorer_path.read_bytes())  # type: ignore[union-attr]
-
-        return steps.run("scorer", take, {"given": sources.checksum(s.scorer_path, steps.work / "checksums.json")})
-    if built is None:
+    if not (s.scorer_path or built):
         return None
-    given = [name.upper() for name in ("lm_alpha", "lm_beta") if loaded.sources[name] != "default"]
-    if given or not s.lm_evaluate_range:
-        if given:
-            log.info("%s given: not tuned", " and ".join(given))
-        return pack_scorer(steps, s, alphabet, built, s.lm_alpha, s.lm_beta)
-    start = pack_scorer(steps, s, alphabet, built, s.lm_alpha, s.lm_beta)
+    weights = {"lm_alpha": s.lm_alpha, "lm_beta": s.lm_beta}
+    given = [name for name in weights if loaded.sources[name] != "default"]
+    if s.scorer_path:
+        alpha, beta, _ = decoder.read_scorer(s.scorer_path, alphabet)
+        weights = {"lm_alpha": alpha, "lm_beta": beta} | {name: weights[name] for name in given}
+
+    def with_weights(alpha: float, beta: float) -> Path:
+        if s.scorer_path:
+            return weigh_scorer(steps, s.scorer_path, alpha, beta)
+        assert built is not None
+        return pack_scorer(steps, s, alphabet, built, alpha, beta)
+
+    alpha, beta = weights.values()
+    start = with_weights(alpha, beta)
+    if given:
+        log.info("%s given: not tuned", " and ".join(given).upper())
+    if given or not s.lm_evaluate_range or (s.scorer_path and not asked and loaded.sources["lm_evaluate_range"] == "default"):
+        return start
     scores = {name: score(steps, s, alphabet, trained, folder, f"dev_{name}", s.dev_batch_size) for name, folder in sets["dev"].items()}
     alpha_max, beta_max, trials = s.lm_evaluate_range.split(",")
-    plan = tuning.Plan(float(alpha_max), float(beta_max), int(trials), s.lm_alpha, s.lm_beta,
+    plan = tuning.Plan(float(alpha_max), float(beta_max), int(trials), alpha, beta,
                        Search(min(s.export_beam_width, tuning.BEAM_WIDTH), s.cutoff_top_n, s.cutoff_prob), s.random_seed,
                        "cer" if s.bytes_output_mode else "wer")
 
@@ -191,7 +200,16 @@ def make_scorer(
 
     tuned = steps.run("tune", tune, {"plan": plan}, {"scorer": start, **{f"scores_{n}": p for n, p in scores.items()}}, version=2)
     best = json.loads((tuned / "best.json").read_text())
-    return pack_scorer(steps, s, alphabet, built, best["alpha"], best["beta"])
+    return with_weights(best["alpha"], best["beta"])
+
+
+def weigh_scorer(steps: Steps, finished: Path, alpha: float, beta: float) -> Path:
+    """A finished kenlm.scorer with these weights."""
+
+    def weigh(out: Path) -> None:
+        (out / language_model.PACKAGE).write_bytes(weighed(finished.read_bytes(), alpha, beta))
+
+    return steps.run("scorer", weigh, {"given": sources.checksum(finished, steps.work / "checksums.json"), "alpha": alpha, "beta": beta})
 
 
 def pack_scorer(steps: Steps, s: SpeechSettings, alphabet: Alphabet, built: Path, alpha: float, beta: float) -> Path:

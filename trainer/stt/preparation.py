@@ -16,7 +16,7 @@ from trainer import audio
 from trainer.audio import SAMPLE_RATE_HZ, AudioError
 from trainer.clips import Row, Store
 from trainer.mfcc import FILTERS, MFCCS, cepstra, log_mels, padded
-from trainer.readers import Utterance
+from trainer.readers import Utterance, lines
 from trainer.text import Alphabet
 
 CHUNK = 64
@@ -91,17 +91,17 @@ def frames_needed(labels: Sequence[Any] | np.ndarray) -> int:
 
 def write_lists(folder: Path, utterances: Iterable[Utterance]) -> int:
     """lists/<chunk>.jsonl under `folder`; returns how many utterances there are."""
-    lists, count = folder / "lists", 0
-    lists.mkdir(parents=True, exist_ok=True)
+    place, count = folder / "lists", 0
+    place.mkdir(parents=True, exist_ok=True)
     batch: list[Utterance] = []
     for utterance in utterances:
         batch.append(utterance)
         count += 1
         if len(batch) == CHUNK:
-            _write(lists / f"{count // CHUNK - 1:06d}.jsonl", batch)
+            _write(place / f"{count // CHUNK - 1:06d}.jsonl", batch)
             batch = []
     if batch:
-        _write(lists / f"{count // CHUNK:06d}.jsonl", batch)
+        _write(place / f"{count // CHUNK:06d}.jsonl", batch)
     return count
 
 
@@ -112,7 +112,7 @@ def _write(path: Path, utterances: Sequence[Utterance]) -> None:
 def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
     """Log mels of one list; rejected/<chunk>.csv tells of the others."""
     folder, rejected = Path(plan.folder), []
-    for number, line in enumerate((folder / "lists" / f"{chunk:06d}.jsonl").read_text(encoding="utf-8").splitlines()):
+    for number, line in enumerate(lines(folder / "lists" / f"{chunk:06d}.jsonl")):
         utterance = Utterance(**json.loads(line))
         try:
             yield frames_of(utterance, plan.alphabet, plan.max_seconds), chunk * CHUNK + number, -1
@@ -141,11 +141,11 @@ def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float) -> n
 
 def finish_lists(folder: Path) -> None:
     """utterances.jsonl and rejected.csv from the chunks."""
-    lists, aside = sorted((folder / "lists").iterdir()), sorted((folder / "rejected").iterdir())
-    (folder / "utterances.jsonl").write_text("".join(p.read_text(encoding="utf-8") for p in lists), encoding="utf-8")
+    listed, aside = sorted((folder / "lists").iterdir()), sorted((folder / "rejected").iterdir())
+    (folder / "utterances.jsonl").write_text("".join(p.read_text(encoding="utf-8") for p in listed), encoding="utf-8")
     with (folder / "rejected.csv").open("w", newline="", encoding="utf-8") as out:
         out.write("path,reason,transcript\r\n" + "".join(p.read_text(encoding="utf-8") for p in aside))
-    for path in [*lists, *aside]:
+    for path in [*listed, *aside]:
         path.unlink()
     (folder / "lists").rmdir()
     (folder / "rejected").rmdir()
@@ -176,7 +176,7 @@ def join_rejected(folders: Sequence[Path], more: Sequence[tuple[str, str, str, s
 def utterances_kept(folder: Path) -> list[Utterance]:
     """Those of the clips that are stored, in order."""
     kept = Mels(folder).index["group"]
-    told = (folder / "utterances.jsonl").read_text(encoding="utf-8").splitlines()
+    told = lines(folder / "utterances.jsonl")
     return [Utterance(**json.loads(told[group])) for group in kept]
 
 

@@ -1,0 +1,69 @@
+"""Files and a language's folder to what is trained on, before any clip is read."""
+
+import logging
+
+import pytest
+
+from trainer import languages
+from trainer.settings import load
+from trainer.settings_stt import SpeechSettings
+from trainer.steps import Steps
+from trainer.stt.gathering import gather
+from trainer.text import Alphabet, ByteAlphabet
+
+
+@pytest.fixture
+def collect(tmp_path):
+    def collect(rows, dev="d.wav,so\n", known=None, language=None, name="train.csv", **flags):
+        header = "wav_filename,transcript,speaker\n"
+        (tmp_path / name).write_text(header + rows)
+        (tmp_path / "dev.csv").write_text(header + dev)
+        given = {"data_dir": str(tmp_path), "train_files": str(tmp_path / name), "dev_files": str(tmp_path / "dev.csv"), **flags}
+        read = languages.read(language, tmp_path) if language else None
+        return gather(load(given, {}, SpeechSettings), Steps(tmp_path / "work", label="x"), read, known)
+
+    return collect
+
+
+KNOWN = Alphabet(("z", " ", "a"))
+
+
+def test_labels_of_starting_weights_stay_and_others_are_added(collect):
+    assert collect("a.wav,ab ba\n", known=KNOWN).alphabet.labels == ("z", " ", "a", "b")
+    assert collect("a.wav,ab ba\n", known=KNOWN, epochs="0").alphabet == KNOWN
+    assert collect("a.wav,ab ba\n", known=KNOWN, drop_source_layers="1").alphabet.labels == (" ", "a", "b")
+    with pytest.raises(ValueError, match="set BYTES_OUTPUT_MODE=1"):
+        collect("a.wav,ab ba\n", known=ByteAlphabet())
+
+
+def test_clips_that_are_listed_twice_are_set_aside_and_leaks_told(collect, caplog):
+    with caplog.at_level(logging.INFO, logger="trainer"):
+        found = collect("a.wav,ab\nb.wav,ba\na.wav,ab\n", dev="b.wav,ba\n")
+    assert [u.path.rsplit("/", 1)[1] for u in found.split.of("train")] == ["a.wav", "b.wav"]
+    assert [(reason, use) for _, use, reason, _ in found.rejected_rows()] == [("listed twice", "train")]
+    assert "dev: 1 of its 1 clips are also trained on" in caplog.text
+
+
+def test_a_table_that_is_called_like_a_corpus_is_none(collect, tmp_path):
+    found = collect("a.wav,ab\n", name="librispeech.csv")
+    assert found.titles({"train": {"librispeech": tmp_path}}) == {"librispeech": ("librispeech", "", "")}
+
+
+def test_a_language_beside_files_gives_rules_and_alphabet(collect):
+    found = collect("a.wav,C’est l’été !\nb.wav,Il a 12 ans\n", language="fr", lm_text="transcripts")
+    assert [u.transcript for u in found.split.of("train")] == ["c'est l'été"]
+    assert [reason for *_, reason, _ in found.rejected_rows()] == ["refused by the rules of transcripts"]
+    assert "w" in found.alphabet.labels
+
+
+def test_several_texts_and_classes(collect, tmp_path):
+    (tmp_path / "more.txt").write_text("ab\n")
+    (tmp_path / "classes.txt").write_text("ab ba\n")
+    found = collect("a.wav,ab ba\n", lm_text=f"transcripts, {tmp_path}/more.txt", lm_classes=str(tmp_path / "classes.txt"))
+    assert found.texts == ["transcripts", tmp_path / "more.txt"]
+    assert found.classes == (("ab", "ba"),)
+    with pytest.raises(ValueError, match=r"LM_TEXT: .*none.txt: no such file"):
+        collect("a.wav,ab ba\n", lm_text=f"transcripts,{tmp_path}/none.txt")
+    for text, in_bytes, why in ((f"{tmp_path}/more.txt", "0", "without `transcripts`"), ("transcripts", "1", "with BYTES")):
+        with pytest.raises(ValueError, match=f"LM_CLASSES has no effect {why}"):
+            collect("a.wav,ab ba\n", lm_classes=str(tmp_path / "classes.txt"), lm_text=text, bytes_output_mode=in_bytes)
