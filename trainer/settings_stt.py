@@ -136,7 +136,7 @@ class SpeechSettings(Settings):
     lm_alpha: float = Field(DECODER_ALPHA, ge=0, description="Weight of the language model; given, it is not tuned.")
     lm_beta: float = Field(DECODER_BETA, ge=0, description="Reward of each word (of each character in bytes mode); given, it is not tuned.")
     lm_evaluate_range: str = Field("5,5,40", pattern=r"^([0-9.]+,[0-9.]+,[0-9]+)?$", description="alpha_max,beta_max,trials: what is tried on dev clips for "
-                                   "LM_ALPHA and LM_BETA; empty: nothing.")
+                                   "LM_ALPHA and LM_BETA; an empty flag: nothing.")
     cutoff_prob: float = Field(1.0, gt=0, le=1, description="Of the decoder: labels up to this sum of probabilities; clients take 1.")
     cutoff_top_n: int = Field(40, ge=1, description="Of the decoder: most probable labels in a step, with CUTOFF_PROB below 1.")
     report_count: int = Field(5, ge=0, description="Best, median and worst clips that are shown.")

@@ -105,6 +105,16 @@ def test_unknown_readers_and_options_are_refused(tmp_path):
         readers.read("vctk", tmp_path, {"skip": "x"})
 
 
+def test_of_several_languages_one_must_be_named(tmp_path):
+    for code in ("en", "fr"):
+        (tmp_path / "cv" / code / "clips").mkdir(parents=True)
+        for table_ in ("train", "dev", "test"):
+            (tmp_path / "cv" / code / f"{table_}.tsv").write_text("client_id\tpath\tsentence\ns\ta\tOui\n")
+    with pytest.raises(ReaderError, match="holds several languages: en, fr; give the folder of one"):
+        list(readers.read("common_voice", tmp_path, {}))
+    assert len(list(readers.read("common_voice", tmp_path / "cv" / "fr", {}))) == 3
+
+
 def test_more_of_a_sentence_comes_from_validated(tmp_path):
     files = dict(LAYOUTS["common_voice"][0])
     files["r/fr/validated.tsv"] = "client_id\tpath\tsentence\nc9\td.mp3\tOui\nc8\te.mp3\tOui\nc7\tf.mp3\tOui\nc3\tg.mp3\tNouveau\nc6\th.mp3\tNon\n"

@@ -38,9 +38,12 @@ def read(folder: Path, duplicate_sentence_count: str = "1") -> Iterator[Utteranc
 
 def _language_folder(folder: Path) -> Path:
     """Where the tables are: archives hold <release>/<language>/."""
-    for place in (folder, *sorted(folder.glob("*")), *sorted(folder.glob("*/*"))):
-        if (place / "clips").is_dir() and (place / "train.tsv").is_file():
-            return place
+    for places in ([folder], folder.glob("*"), folder.glob("*/*")):
+        found = sorted(place for place in places if (place / "clips").is_dir() and (place / "train.tsv").is_file())
+        if len(found) > 1:
+            raise ReaderError(f"{folder}: holds several languages: {', '.join(place.name for place in found)}; give the folder of one")
+        if found:
+            return found[0]
     raise ReaderError(f"{folder}: not a language's folder of Common Voice: it holds train.tsv and clips/")
 
 
