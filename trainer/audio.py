@@ -37,10 +37,11 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         raise AudioError(f"cannot be decoded ({_reason(error)})") from error
 
 
-def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
+def read_blocks(path: Path, seconds: float = 60.0, whole: bool = False) -> Iterator[Audio]:
     """Decode a file of any length in blocks, mixed to mono and resampled: memory stays flat.
 
-    Raises AudioError when the file is missing, empty, not decodable, or ends long before it says.
+    Raises AudioError when the file is missing, empty or not decodable; with `whole` also when it tells of more than it holds, as an mp3 of
+    which half is missing does (what is cut off from a WAV cannot be told).
     """
     with _opened(path) as file:
         stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
@@ -59,7 +60,7 @@ def read_blocks(path: Path, seconds: float = 60.0) -> Iterator[Audio]:
         missing = (file.frames - seen) / file.samplerate
     if not seen:
         raise AudioError("holds no audio")
-    if missing > max(0.5, 0.1 * seen / file.samplerate):  # a few milliseconds are missing in many mp3
+    if whole and missing > max(0.5, 0.1 * seen / file.samplerate):  # a few milliseconds are missing in many mp3
         raise AudioError(f"cut off: its last {missing:.1f} s are not there")
 
 
@@ -69,7 +70,7 @@ def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0) -> 
     Raises AudioError.
     """
     if not (start or end or channel):
-        return np.concatenate(list(read_blocks(path)))
+        return np.concatenate(list(read_blocks(path, whole=True)))
     with _opened(path) as file:
         if channel > file.channels:
             raise AudioError(f"has no channel {channel}")

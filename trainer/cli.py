@@ -394,7 +394,7 @@ def _run_speech(flags: dict[str, Any], until: str) -> None:
     if not (early.model_language or early.train_files) and (code := os.environ.get("VOICEKILN_LANGUAGE")):  # the image's
         given["model_language"] = code
         early = load(given, kind=SpeechSettings, language=None).settings
-    if code := early.model_language:
+    if (code := early.model_language) and not early.train_files:  # else its corpora's settings and licence are not those of the files
         folder = languages.find(code, early.data_dir)
         own = languages.variables(folder / "params.sh")
         described = languages.variables(folder / "metadata.sh")

@@ -21,7 +21,10 @@ def convert(source: str, target: Path) -> tuple[int, list[tuple[str, str]]]:
     if target.suffix not in (".sdb", ".csv"):
         raise ReaderError(f"{target}: give a name that ends in .sdb or .csv")
     aside: list[tuple[str, str]] = []
-    clips = _clips(list(readers.read(kind, place)), aside)
+    utterances = list(readers.read(kind, place))
+    if target.suffix == ".csv" and any(Path(u.path).resolve().parent == target.with_suffix("").resolve() for u in utterances):
+        raise ReaderError(f"{target.with_suffix('')}: clips that are read lie there, and would be written over: give another name")
+    clips = _clips(utterances, aside)
     unfinished = target.with_name(f"{target.name}.partial")
     if target.suffix == ".sdb":
         count = sdb.write(unfinished, ((samples, u.transcript) for samples, u in clips))

@@ -120,6 +120,11 @@ def test_gives_a_package_and_then_has_nothing_to_do(data):
     assert "tuned on" in with_it("tune")
     tuned = data / re.search(r"(?:Made|There): /data/(\S+)", with_it("tune", "--lm-alpha", "2.5"))[1] / finished.name
     magic = finished.read_bytes().rfind(struct.pack("<i", 0x54524945))
+    card = next(folder.glob("*.md")).read_text()
+    alpha, beta = struct.unpack_from("<dd", finished.read_bytes(), magic + 9)
+    assert f"- LM_ALPHA: {alpha}\n" in card
+    assert f"- LM_BETA: {beta}\n" in card
+    assert "| more.txt | 2 | 0 | 0 |" in card
     assert struct.unpack_from("<d", tuned.read_bytes(), magic + 9)[0] == 2.5
     assert tuned.read_bytes()[: magic + 9] == finished.read_bytes()[: magic + 9]
 

@@ -9,7 +9,7 @@ from trainer.settings import load
 from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps
 from trainer.stt.gathering import gather
-from trainer.text import Alphabet, ByteAlphabet
+from trainer.text import Alphabet, ByteAlphabet, TextError
 
 
 @pytest.fixture
@@ -64,6 +64,20 @@ def test_several_texts_and_classes(collect, tmp_path):
     assert found.classes == (("ab", "ba"),)
     with pytest.raises(ValueError, match=r"LM_TEXT: .*none.txt: no such file"):
         collect("a.wav,ab ba\n", lm_text=f"transcripts,{tmp_path}/none.txt")
-    for text, in_bytes, why in ((f"{tmp_path}/more.txt", "0", "without `transcripts`"), ("transcripts", "1", "with BYTES")):
+    assert collect("a.wav,ab ba\n", lm_text="transcripts,transcripts").texts == ["transcripts"]
+    (tmp_path / "x,y.txt").write_text("ab\n")
+    assert collect("a.wav,ab ba\n", lm_text=f"{tmp_path}/x,y.txt").texts == [tmp_path / "x,y.txt"]
+    for flags, why in (({"lm_text": f"{tmp_path}/more.txt"}, "without `transcripts`"), ({}, "without `transcripts`"),
+                       ({"lm_text": "transcripts", "bytes_output_mode": "1"}, "with BYTES"),
+                       ({"lm_text": "transcripts", "scorer_path": "x.scorer"}, "with SCORER_PATH")):
         with pytest.raises(ValueError, match=f"LM_CLASSES has no effect {why}"):
-            collect("a.wav,ab ba\n", lm_classes=str(tmp_path / "classes.txt"), lm_text=text, bytes_output_mode=in_bytes)
+            collect("a.wav,ab ba\n", lm_classes=str(tmp_path / "classes.txt"), **flags)
+
+
+def test_classes_are_by_the_rules_of_transcripts(collect, tmp_path):
+    (tmp_path / "classes.txt").write_text("Août FÉVRIER\n")
+    given = {"language": "fr", "lm_text": "transcripts", "lm_classes": str(tmp_path / "classes.txt")}
+    assert collect("a.wav,en août\n", **given).classes == (("août", "février"),)
+    (tmp_path / "classes.txt").write_text("août 12\n")
+    with pytest.raises(TextError, match="class 1: '12' is refused by the rules"):
+        collect("a.wav,en août\n", **given)

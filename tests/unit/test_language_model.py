@@ -56,6 +56,19 @@ def test_varied_sentences_of_dev_and_test_are_left_out(tmp_path):
     assert counts["transcripts, varied"] == {"taken": len(lines) - 1, "refused": 0, "in dev or test": VARIANTS + 1 - len(lines)}
 
 
+def test_classes_without_a_word_of_the_transcripts_are_told(tmp_path):
+    with pytest.raises(TextError, match="LM_CLASSES has no effect: no transcript holds one of its words"):
+        write_text(tmp_path / "out", ["transcripts"], None, set(), [Utterance("a", "enter")], False, CLASSES)
+
+
+def test_texts_of_one_name_are_counted_apart(tmp_path):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "x.txt").write_text("one\n")
+    counts = write_text(tmp_path / "out", [tmp_path / "a" / "x.txt", tmp_path / "b" / "x.txt"], None, set(), [])
+    assert [counts[str(tmp_path / place / "x.txt")]["taken"] for place in ("a", "b")] == [1, 1]
+
+
 @pytest.mark.parametrize(("text", "why"), [
     ("one two\nthree\n", "class 2 is one word"), ("one two\nthree two\n", "'two' is there twice"), ("one two one\n", "'one' is there twice"),
     ("\n", "no classes"),

@@ -124,7 +124,7 @@ def test_more_of_a_sentence_comes_from_validated(tmp_path):
 
 
 def test_folders_tell_of_every_sound_beside_a_text(tmp_path):
-    for name, text in (("a.m4a", ""), ("b.WAV", ""), ("c.aiff", ""), ("a.txt", "one"), ("b.TXT", "two\u2028\x85three\n"), ("notes.pdf", ""), ("d.txt", "x")):
+    for name, text in (("a.m4a", ""), ("b.WAV", ""), ("c.aiff", ""), ("a.txt", "one"), ("b.TXT", "two\u2028\x85three\n"), ("b.json", ""), ("notes.pdf", ""), ("d.txt", "x")):
         (tmp_path / name).write_text(text)
     assert [(Path(u.path).name, u.transcript) for u in folder.read(tmp_path)] == [("a.m4a", "one"), ("b.WAV", "two\u2028\x85three"), ("c.aiff", "")]
 
@@ -163,6 +163,9 @@ def test_conversion_there_and_back(tmp_path, rng):
     assert convert(str(tmp_path / "b.sdb"), tmp_path / "c.csv") == (3, [])
     assert [u.transcript for u in table.read(tmp_path / "c.csv")] == ["text 0", "text 1", "text 2"]
     assert np.array_equal(soundfile.read(tmp_path / "c" / "00000002.wav", dtype="int16")[0], soundfile.read(tmp_path / "2.flac", dtype="int16")[0])
+    (tmp_path / "c.csv").rename(tmp_path / "chosen.csv")
+    with pytest.raises(ReaderError, match="clips that are read lie there"):
+        convert(str(tmp_path / "chosen.csv"), tmp_path / "c.csv")
     with pytest.raises(ReaderError, match=r"\.sdb or \.csv"):
         convert(str(tmp_path / "a.csv"), tmp_path / "d.tar")
 

@@ -11,12 +11,13 @@ TITLE, LICENCE, SOURCE = "A folder of clips", "", ""
 
 
 def read(folder: Path) -> Iterator[Utterance]:
-    """Clips in order of their paths; the folder that a clip lies in is its speaker. A missing text is an empty transcript. What lies beside
-    a text is a clip, whatever its ending: what cannot be decoded is then told.
+    """Clips in order of their paths; the folder that a clip lies in is its speaker. A missing text is an empty transcript. Where there is
+    a text but no sound of its name, what is there is a clip all the same: that it cannot be decoded is then told.
     """
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     texts = {p.with_suffix(""): p for p in files if p.suffix.lower() == ".txt"}
+    heard = {p.with_suffix("") for p in files if p.suffix.lower() in AUDIO}
     for path in files:
         text = texts.get(path.with_suffix(""))
-        if path != text and (text or path.suffix.lower() in AUDIO):
+        if path.suffix.lower() in AUDIO or (text and path != text and path.with_suffix("") not in heard):
             yield Utterance(str(path), " ".join(lines(text)) if text else "", "" if path.parent == folder else path.parent.name)

@@ -90,6 +90,11 @@ def gather(loaded: Loaded, steps: Steps, language: Language | None, known: Alpha
         _tell_leaks(material.split)
     if s.lm_text or language:
         _find_texts(loaded, steps, material)
+    if s.lm_classes:
+        if why := ("with SCORER_PATH" if s.scorer_path else "with BYTES_OUTPUT_MODE" if s.bytes_output_mode
+                   else "without `transcripts` in LM_TEXT" if languages.TRANSCRIPTS not in material.texts else ""):
+            raise ValueError(f"LM_CLASSES has no effect {why}")
+        material.classes = language_model.read_classes(Path(s.lm_classes), rules)
     return material
 
 
@@ -248,7 +253,8 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
     """Texts of the language model, with keys that change with them. Raises ValueError, LanguageError, CorpusError."""
     s: SpeechSettings = loaded.settings
     if s.lm_text:
-        lines = [Line(name.strip(), (), {}) for name in s.lm_text.split(",") if name.strip()]
+        names = [s.lm_text] if Path(s.lm_text).exists() else filter(None, map(str.strip, s.lm_text.split(",")))
+        lines = [Line(name, (), {}) for name in dict.fromkeys(names)]
     else:
         assert material.language is not None
         lines = languages.told_lines(material.language.folder / "prepare_lm.sh", script_variables(loaded, material.language))
@@ -271,10 +277,6 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
             material.texts.append(sources.unpacked(steps, "text", [path], "") if sources.is_archive(path) else path)
             files = [path] if path.is_file() else sorted(path.rglob("*.txt*"))
             material.text_keys += [sources.checksum(file, steps.work / "checksums.json") for file in files]
-    if s.lm_classes:
-        if s.bytes_output_mode or languages.TRANSCRIPTS not in material.texts:
-            raise ValueError(f"LM_CLASSES has no effect {'with BYTES_OUTPUT_MODE' if s.bytes_output_mode else 'without `transcripts` in LM_TEXT'}")
-        material.classes = language_model.read_classes(Path(s.lm_classes))
     if not material.texts:
         log.warning("no text for the language model: no scorer is made")
 

@@ -64,33 +64,42 @@ def write_text(
         for text in texts:
             if isinstance(text, Path):
                 lines = filter(str.strip, sources.text_lines(text))
-                write(text.name, (rules.labels(line) if rules else normal(line) for line in lines), held_out)
+                name = text.name if sum(isinstance(other, Path) and other.name == text.name for other in texts) == 1 else str(text)
+                write(name, (rules.labels(line) if rules else normal(line) for line in lines), held_out)
                 continue
             said = [normal(u.transcript) for u in trained_on]  # they are labels already
             write(text, said, set())
             if classes:
                 write(f"{text}, varied", varied(said, classes, seed), held_out)
+                if not counts[f"{text}, varied"]["taken"]:
+                    raise TextError("LM_CLASSES has no effect: no transcript holds one of its words")
     if not any(found["taken"] for found in counts.values()):
         raise TextError(f"the text of the language model is empty: {', '.join(counts)}")
     return counts
 
 
-def read_classes(path: Path) -> Classes:
-    """Words that may stand for each other, one class a line. Raises TextError."""
+def read_classes(path: Path, rules: Rules | None = None) -> Classes:
+    """Words that may stand for each other, one class a line, by the rules of transcripts. Raises TextError."""
     try:
-        classes = tuple(tuple(normal(line).split()) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise TextError(f"LM_CLASSES: {path}: {getattr(error, 'strerror', '') or 'not UTF-8'}") from error
+    classes: list[tuple[str, ...]] = []
     known: set[str] = set()
-    for number, words in enumerate(classes, 1):
+    for number, line in enumerate(filter(str.strip, lines), 1):
+        words = [(rules.labels(word) if rules else normal(word)) or "" for word in line.split()]
+        if "" in words:
+            raise TextError(f"LM_CLASSES: {path}: class {number}: '{line.split()[words.index('')]}' is refused by the rules of transcripts")
         if len(words) < 2:
             raise TextError(f"LM_CLASSES: {path}: class {number} is one word, '{words[0]}': nothing can stand for it")
-        if twice := [word for word in words if word in known] or sorted({word for word in words if words.count(word) > 1}):
-            raise TextError(f"LM_CLASSES: {path}: '{twice[0]}' is there twice: a word has one class")
-        known.update(words)
+        for word in words:
+            if word in known:
+                raise TextError(f"LM_CLASSES: {path}: '{word}' is there twice: a word has one class")
+            known.add(word)
+        classes.append(tuple(words))
     if not classes:
         raise TextError(f"LM_CLASSES: {path}: no classes")
-    return classes
+    return tuple(classes)
 
 
 def varied(sentences: Sequence[str], classes: Classes, seed: int) -> Iterator[str]:

@@ -92,7 +92,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
         figures = dict(json.loads((tested / "figures.json").read_text(encoding="utf-8")))
     if until == "test":
         return Result(tested, figures, made=steps.made)
-    return deliver(loaded, steps, material, sets, trained, scored, exported, tested, log_file)
+    return deliver(loaded, steps, material, sets, trained, built, scored, exported, tested, log_file)
 
 
 def _alphabet(steps: Steps, material: Material) -> Result:
@@ -117,7 +117,7 @@ def import_set(
         preparation.finish_lists(out)
 
     params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
-    return steps.run(f"import_{use}_{name}", make, params, version=5)
+    return steps.run(f"import_{use}_{name}", make, params, version=6)
 
 
 def no_scorer(s: SpeechSettings, material: Material) -> str:
@@ -373,7 +373,8 @@ def test(
 
 
 def deliver(
-    loaded: Loaded, steps: Steps, material: Material, sets: Sets, trained: Path, scored: Path | None, exported: Path, tested: Path, log_file: Path
+    loaded: Loaded, steps: Steps, material: Material, sets: Sets, trained: Path, built: Path | None, scored: Path | None, exported: Path,
+    tested: Path, log_file: Path,
 ) -> Result:
     """The finished folder: model, scorer, model card, report, and what was set aside."""
     s: SpeechSettings = loaded.settings
@@ -381,7 +382,7 @@ def deliver(
     described = {name: getattr(s, name) for name in type(s).model_fields if name.startswith("export_")}
 
     def make(out: Path) -> None:
-        parts = report.Parts(s, material.titles(sets), figures, sets, trained, scored, exported, material)
+        parts = report.Parts(s, material.titles(sets), figures, sets, trained, scored, exported, material, built)
         report.write_card(parts, out / report.card_name(s))
         report.write_page(parts, out / "report.html")
         preparation.join_rejected([f for found in sets.values() for f in found.values()], material.rejected_rows(), out / "rejected.csv")
@@ -389,7 +390,8 @@ def deliver(
             report.write_zip(parts, out)
 
     inputs = {"exported": exported, "tested": tested, "trained": trained, **{f"{use}_{n}": p for use, f in sets.items() for n, p in f.items()}}
-    card = steps.run("card", make, {"described": described, "rejected": material.rejected_key()}, inputs | ({"scorer": scored} if scored else {}))
+    inputs |= ({"scorer": scored} if scored else {}) | ({"language_model": built} if built else {})
+    card = steps.run("card", make, {"described": described, "rejected": material.rejected_key()}, inputs, version=2)
     pointer = card / "delivered"
     if pointer.exists() and Path(pointer.read_text()).exists():
         return Result(Path(pointer.read_text()), figures, made=False)

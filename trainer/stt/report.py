@@ -13,10 +13,12 @@ from trainer.audio import SAMPLE_RATE_HZ
 from trainer.corpora import sha256_of
 from trainer.mfcc import STEP_SAMPLES
 from trainer.settings_stt import SpeechSettings
+from trainer.stt.decoder import read_scorer
 from trainer.stt.gathering import Material
 from trainer.stt.language_model import PACKAGE
 from trainer.stt.preparation import Mels, rejected, short_reason
 
+TEXT_COLUMNS = ["text", "sentences", "refused by the rules", "left out: in dev or test"]
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is made
 
 
@@ -32,6 +34,7 @@ class Parts:
     scored: Path | None
     exported: Path
     material: Material
+    built: Path | None  # the language model, of which text.json tells what it was made of
 
 
 def name_of(s: SpeechSettings) -> str:
@@ -62,7 +65,10 @@ def write_card(parts: Parts, path: Path) -> None:
     lines += ["", "## Data", "", "| set | corpus | clips | hours | licence | source |", "|---|---|---|---|---|---|"]
     lines += ["| " + " | ".join(row) + " |" for row in data(parts)]
     scorer = sha256_of(parts.scored / PACKAGE) if parts.scored else ""
-    lines += ["", "## Settings", "", *(f"- {name.upper()}: {value}" for name, value in _told(s).items())]
+    if texts := _texts(parts):
+        lines += ["", "## Text of the language model", "", "| " + " | ".join(TEXT_COLUMNS) + " |", "|---|---|---|---|"]
+        lines += ["| " + " | ".join(row) + " |" for row in texts]
+    lines += ["", "## Settings", "", *(f"- {name.upper()}: {value}" for name, value in _told(parts).items())]
     lines += ["", "## Files (sha256)", "", *(f"- {p.name}: {sha256_of(p)}" for p in sorted(parts.exported.glob(f"{s.export_file_name}*")))]
     lines += [f"- {PACKAGE}: {scorer}"] if scorer else []
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -112,9 +118,10 @@ def write_page(parts: Parts, path: Path) -> None:
         ("Error rates", ["set", "decoded by", "clips", "WER", "95 %", "CER"], [list(r) for r in rates(figures)]),
         ("Words wrong", ["set", "decoded by", "inserted", "deleted", "substituted", "same text as our decoder"], edits),
         ("Data", ["set", "corpus", "clips", "hours", "licence", "source"], [list(r) for r in data(parts)]),
+        ("Text of the language model", TEXT_COLUMNS, [list(r) for r in _texts(parts)]),
         ("Set aside", ["reason", "clips"], [[reason, str(count)] for reason, count in sorted(aside.items(), key=lambda pair: -pair[1])]),
         ("Clips", ["set", "", "said", "heard"], samples),
-        ("Settings", [], [[name.upper(), str(value)] for name, value in _told(s).items()]),
+        ("Settings", [], [[name.upper(), str(value)] for name, value in _told(parts).items()]),
     ]
     missing = [f"{m.name} was not there: {m.advice}" for m in parts.material.missing]
     subtitle = f"{s.export_language or s.model_language} · for DeepSpeech 0.9.3 and Coqui STT 1.4"
@@ -132,8 +139,16 @@ def write_zip(parts: Parts, out: Path) -> None:
             archive.writestr(zipfile.ZipInfo(path.name, ZIP_TIME), path.read_bytes(), zipfile.ZIP_DEFLATED)
 
 
-def _told(s: SpeechSettings) -> dict[str, Any]:
-    """Settings that change the model."""
+def _texts(parts: Parts) -> list[tuple[str, ...]]:
+    """(text, sentences taken, refused, left out)."""
+    counted = json.loads((parts.built / "text.json").read_text(encoding="utf-8")) if parts.built else {}
+    return [(name, *map(str, counts.values())) for name, counts in counted.items()]
+
+
+def _told(parts: Parts) -> dict[str, Any]:
+    """Settings that change the model; alpha and beta as they are in the scorer."""
     left_out = {"workers", "redo", "data_dir", "download"}
-    found = {name: value for name, value in s.model_dump().items() if name not in left_out and value not in (None, "")}
+    found = {name: value for name, value in parts.settings.model_dump().items() if name not in left_out and value not in (None, "")}
+    if parts.scored:
+        found["lm_alpha"], found["lm_beta"], _ = read_scorer(parts.scored / PACKAGE, parts.material.alphabet)
     return {name: value for name, value in found.items() if not name.startswith("export_")}
