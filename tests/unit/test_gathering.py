@@ -34,6 +34,7 @@ def test_labels_of_starting_weights_stay_and_others_are_added(collect):
     assert collect("a.wav,ab ba\n", known=KNOWN, drop_source_layers="1").alphabet.labels == (" ", "a", "b")
     with pytest.raises(ValueError, match="set BYTES_OUTPUT_MODE=1"):
         collect("a.wav,ab ba\n", known=ByteAlphabet())
+    assert collect("a.wav,ab ba\n", known=ByteAlphabet(), drop_source_layers="1").alphabet.labels == (" ", "a", "b")
 
 
 def test_clips_that_are_listed_twice_are_set_aside_and_leaks_told(collect, caplog):

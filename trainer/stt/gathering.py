@@ -115,8 +115,8 @@ def _alphabet(s: SpeechSettings, language: Language | None, transcripts: Sequenc
         return read_alphabet(s.alphabet_config_path)
     if s.english_compatible:
         return Alphabet(ENGLISH_LABELS)
-    if known and known.of_bytes:
-        raise ValueError(f"{s.load_checkpoint_dir}: weights of bytes: set BYTES_OUTPUT_MODE=1")
+    if known and known.of_bytes and not s.drop_source_layers:
+        raise ValueError(f"{s.load_checkpoint_dir}: weights of bytes: set BYTES_OUTPUT_MODE=1, or DROP_SOURCE_LAYERS=1 for other labels")
     if known and s.epochs == 0:
         return known
     if language and language.alphabet and not s.validate_rules and not s.normalize:
