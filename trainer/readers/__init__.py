@@ -34,6 +34,11 @@ class Utterance:
     end: float = 0.0
     channel: int = 0
 
+    @property
+    def clip(self) -> tuple[str, float, int]:
+        """What is heard: equal for rows that list a clip twice."""
+        return self.path, self.start, self.channel
+
 
 def names() -> list[str]:
     """All readers."""

@@ -202,14 +202,14 @@ def _as_given(corpora: Sequence[Corpus]) -> Split:
     held out of the training set: the same whatever the order.
     """
     split = Split({use: {} for use in USES})
-    listed: set[tuple[str, str, float, int]] = set()
+    listed: set[tuple[str, tuple[str, float, int]]] = set()
     for corpus in corpora:
         use, _, name = corpus.name.partition(":")
         for u in corpus.utterances:
-            if (clip := (use, u.path, u.start, u.channel)) in listed:
+            if (use, u.clip) in listed:
                 split.rejected.append((u, "listed twice"))
             else:
-                listed.add(clip)
+                listed.add((use, u.clip))
                 split.sets[use].setdefault(name, []).append(u)
     if not split.sets["dev"]:
         train, of = split.of("train"), "the speakers"
@@ -225,9 +225,9 @@ def _as_given(corpora: Sequence[Corpus]) -> Split:
 def _tell_leaks(split: Split) -> None:
     train = split.of("train")
     speakers, sentences = {u.speaker for u in train if u.speaker}, {u.transcript for u in train}
-    clips = {(u.path, u.start, u.channel) for u in train}
+    clips = {u.clip for u in train}
     for use in ("dev", "test"):
-        same = sum((u.path, u.start, u.channel) in clips for u in split.of(use))
+        same = sum(u.clip in clips for u in split.of(use))
         both = speakers & {u.speaker for u in split.of(use)}
         if same:
             log.warning("%s: %d of its %d clips are also trained on: its error rate tells nothing of other speech", use, same, len(split.of(use)))

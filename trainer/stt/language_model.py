@@ -52,12 +52,12 @@ def write_text(
                 if sentence is None:
                     refused += 1
                     continue
-                line = " ".join(unspaced(sentence)) if characters else sentence
-                if (unspaced(line) if characters else line) in held_out:
+                said = unspaced(sentence) if characters else sentence
+                if said in held_out:
                     left_out += 1
                 else:
                     taken += 1
-                    out.write(f"{line}\n")
+                    out.write((" ".join(said) if characters else said) + "\n")
             counts[name] = {"taken": taken, "refused": refused, "in dev or test": left_out}
             log.info("text %s: %d sentences, %d refused by the rules, %d left out: they are in the dev or test set", name, taken, refused, left_out)
 
@@ -67,7 +67,7 @@ def write_text(
                 name = text.name if sum(isinstance(other, Path) and other.name == text.name for other in texts) == 1 else str(text)
                 write(name, (rules.labels(line) if rules else normal(line) for line in lines), held_out)
                 continue
-            said = [normal(u.transcript) for u in trained_on]  # they are labels already
+            said = [normal(u.transcript) for u in trained_on if u.transcript.strip()]  # they are labels already
             write(text, said, set())
             if classes:
                 write(f"{text}, varied", varied(said, classes, seed), held_out)

@@ -70,25 +70,24 @@ def assign(corpora: Iterable[Corpus], most_of_a_sentence: int = 0) -> Split:
     for number, use in enumerate(USES):
         for corpus in corpora:
             speakers = {u.speaker: u.split for other in USES[:number] for u in placed[corpus.name] if u.split == other and u.speaker}
-            clips = {(u.path, u.start, u.channel): u.split for other in USES[:number] for u in placed[corpus.name] if u.split == other}
+            clips = {u.clip: u.split for other in USES[:number] for u in placed[corpus.name] if u.split == other}
             seen: set[tuple[str, float, int]] = set()
             kept = split.sets[use].setdefault(corpus.name, [])
             for u in placed[corpus.name]:
                 if u.split != use:
                     continue
-                clip = (u.path, u.start, u.channel)
                 reason = ""
-                if clip in seen:
+                if u.clip in seen:
                     reason = "listed twice"
-                elif clip in clips:
-                    reason = f"also in {clips[clip]}"
+                elif u.clip in clips:
+                    reason = f"also in {clips[u.clip]}"
                 elif u.speaker in speakers:
                     reason = f"speaker is in {speakers[u.speaker]}"
                 elif not corpus.shared and heard.get(u.transcript, use) != use:
                     reason = f"sentence is in {heard[u.transcript]}"
                 elif use == "train" and not corpus.shared and 0 < most_of_a_sentence <= count[u.transcript]:
                     reason = f"sentence more than {most_of_a_sentence} times"
-                seen.add(clip)
+                seen.add(u.clip)
                 if reason:
                     split.rejected.append((u, reason))
                     continue
