@@ -18,11 +18,11 @@ class AudioError(Exception):
     """A file that cannot be used; the message is one line that says why."""
 
 
-def resample(samples: np.ndarray, rate_hz: float, quality: str = "HQ") -> Audio:
-    """Resample (samples,) or (samples, channels) at `rate_hz` to 16 kHz."""
-    if rate_hz == SAMPLE_RATE_HZ:
+def resample(samples: np.ndarray, rate_hz: float, quality: str = "HQ", to_hz: float = SAMPLE_RATE_HZ) -> Audio:
+    """Resample (samples,) or (samples, channels) at `rate_hz`."""
+    if rate_hz == to_hz:
         return np.asarray(samples, np.float32)
-    return soxr.resample(np.asarray(samples, np.float32), rate_hz, SAMPLE_RATE_HZ, quality=quality)
+    return soxr.resample(np.asarray(samples, np.float32), rate_hz, to_hz, quality=quality)
 
 
 @contextmanager
@@ -37,14 +37,14 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         raise AudioError(f"cannot be decoded ({_reason(error)})") from error
 
 
-def read_blocks(path: Path, seconds: float = 60.0, whole: bool = False) -> Iterator[Audio]:
+def read_blocks(path: Path, seconds: float = 60.0, whole: bool = False, to_hz: int = SAMPLE_RATE_HZ) -> Iterator[Audio]:
     """Decode a file of any length in blocks, mixed to mono and resampled: memory stays flat.
 
     Raises AudioError when the file is missing, empty or not decodable; with `whole` also when it tells of more than it holds, as an mp3 of
     which half is missing does (what is cut off from a WAV cannot be told).
     """
     with _opened(path) as file:
-        stream = soxr.ResampleStream(file.samplerate, SAMPLE_RATE_HZ, 1, dtype="float32")
+        stream = soxr.ResampleStream(file.samplerate, to_hz, 1, dtype="float32")
         count = min(int(seconds * file.samplerate), file.frames + 1)  # no larger: room for a minute costs as much as decoding
         seen = 0
         # not `blocks`: where mp3 hold less than they tell, it fills up with whatever was in memory
@@ -64,13 +64,13 @@ def read_blocks(path: Path, seconds: float = 60.0, whole: bool = False) -> Itera
         raise AudioError(f"cut off: its last {missing:.1f} s are not there")
 
 
-def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0) -> Audio:
-    """Decode a file, or the part from `start` to `end` seconds (0: to its end), to mono 16 kHz; `channel` from 1, 0 mixes all.
+def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0, to_hz: int = SAMPLE_RATE_HZ) -> Audio:
+    """Decode a file, or the part from `start` to `end` seconds (0: to its end), to mono at `to_hz`; `channel` from 1, 0 mixes all.
 
     Raises AudioError.
     """
     if not (start or end or channel):
-        return np.concatenate(list(read_blocks(path, whole=True)))
+        return np.concatenate(list(read_blocks(path, whole=True, to_hz=to_hz)))
     with _opened(path) as file:
         if channel > file.channels:
             raise AudioError(f"has no channel {channel}")
@@ -80,7 +80,7 @@ def read(path: Path, start: float = 0.0, end: float = 0.0, channel: int = 0) -> 
         rate = file.samplerate
     if not len(samples):
         raise AudioError("holds no audio there")
-    return resample(np.nan_to_num(samples[:, channel - 1] if channel else samples.mean(axis=1)), rate)
+    return resample(np.nan_to_num(samples[:, channel - 1] if channel else samples.mean(axis=1)), rate, to_hz=to_hz)
 
 
 def write_wav(path: Path, samples: Audio) -> None:

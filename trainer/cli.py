@@ -446,7 +446,7 @@ def transcribe(model: Path, library: Path | None, scorer: Path | None, data_dir:
     with Run(library, model, scorer).client() as client:
         for path in files:
             try:
-                click.echo(f"{path}\t{client.hear(read_clips([Utterance(str(path), '')])[0]).text}")
+                click.echo(f"{path}\t{client.hear(read_clips(client.sample_rate_hz, [Utterance(str(path), '')])[0]).text}")
             except AudioError as error:
                 failed += 1
                 click.echo(f"ERROR: {error}", err=True)

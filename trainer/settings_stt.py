@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
+from trainer.mfcc import Features
 from trainer.settings import Settings
 
 DECODER_ALPHA, DECODER_BETA = 0.931289039105002, 1.1834137581510284
@@ -158,14 +159,22 @@ class SpeechSettings(Settings):
     export_min_stt_version: str = Field("1.0.0", description="In the model's description.")
     export_max_stt_version: str = Field("1.4.0", description="In the model's description.")
 
-    feature_win_len: int = Field(32, ge=32, le=32, description="Milliseconds; the clients' features.")
-    feature_win_step: int = Field(20, ge=20, le=20, description="Milliseconds; the clients' features.")
-    audio_sample_rate: int = Field(16_000, ge=16_000, le=16_000, description="Hz; the clients' features.")
+    feature_win_len: int = Field(32, ge=5, le=200, description="Milliseconds of sound in a frame; clients read it from the model.")
+    feature_win_step: int = Field(20, ge=5, le=100, description="Milliseconds from one frame to the next; clients read it from the model.")
+    audio_sample_rate: int = Field(16_000, ge=8_000, le=48_000, description="Hz: all sound is brought to it, and clients must hear it so (8000 for telephones).")
     random_seed: int = Field(4568, ge=0, description="Seed of every random choice.")
     keras_backend: str = Field("tensorflow", pattern="^tensorflow$", description="What trains.")
     workers: int = Field(0, ge=0, le=1024, description="Worker processes; 0 takes one per core.")
     redo: str = Field("", description="Steps to do again: names with commas, or all.")
     data_dir: Path = Field(Path("/data"), description="Where everything is written; archives are looked for in its sources/.")
+
+    @property
+    def features(self) -> Features:
+        """Raises ValueError when windows are no whole number of samples: clients would hear others."""
+        for name in ("feature_win_len", "feature_win_step"):
+            if getattr(self, name) * self.audio_sample_rate % 1000:
+                raise ValueError(f"{name.upper()}: {getattr(self, name)} ms are no whole number of samples at AUDIO_SAMPLE_RATE={self.audio_sample_rate}")
+        return Features(self.audio_sample_rate, self.feature_win_len, self.feature_win_step)
 
     def augmentations(self) -> str:
         """AUGMENT, after the flags of DeepSpeech 0.7 in their order."""
@@ -174,7 +183,7 @@ class SpeechSettings(Settings):
             found.append(f"dropout[rate={1 - self.augmentation_spec_dropout_keeprate:g}]")
         if self.augmentation_freq_and_time_masking:  # sizes were drawn from 0 to the range
             prefix = "augmentation_freq_and_time_masking"
-            for name, unit, count, size in (("frequency_mask", 1, "freq_masks", "freq_mask"), ("time_mask", 20, "time_masks", "time_mask")):
+            for name, unit, count, size in (("frequency_mask", 1, "freq_masks", "freq_mask"), ("time_mask", self.feature_win_step, "time_masks", "time_mask")):
                 half = getattr(self, f"{prefix}_{size}_range") * unit / 2
                 found.append(f"{name}[n={getattr(self, f'{prefix}_number_{count}')},size={half:g}~{half:g}]")
         if self.augmentation_pitch_and_tempo_scaling:

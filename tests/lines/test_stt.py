@@ -17,8 +17,11 @@ from trainer import languages
 from trainer.settings import load
 from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps
-from trainer.stt import client, pipeline
+from trainer.stt import client, pipeline, preparation
 from trainer.stt.checkpoints import CheckpointError
+from trainer.stt.decoder import Search, decode
+from trainer.stt.evaluation import Scores, read_clips
+from trainer.text import read_alphabet
 
 SENTENCES = ("yes", "no", "go home", "stop it", "one two", "erase")
 
@@ -210,6 +213,23 @@ def test_other_forms_of_network_labels_and_training(home):
     names = {p.name for p in more.folder.iterdir()}
     assert {"small.pbmm", "small.tflite", "author_model-en_0.0.1.zip"} <= names
     assert all(rates["clips"] == 6 for rates in more.figures["dev all"].values())
+
+
+def test_libraries_hear_other_rates_and_windows_as_training_did(home):
+    """As for telephones: the confidence of the libraries, which make the features of what they are given, is that of our decoder."""
+    flags = {"audio_sample_rate": "8000", "feature_win_len": "25", "feature_win_step": "10", "n_hidden": "32", "limit_dev": "6"}
+    made, steps = run(home, **flags)
+    stored = {folder.parent.name: folder for folder in steps.folders}
+    own = Scores(stored["scores_dev_all"], len(read_alphabet(made.folder / "alphabet.txt").labels) + 1)
+    first = preparation.utterances_kept(stored["import_dev_all"])[:3]
+    libraries = client.fetch(home / "data" / "tools" / "clients")
+    for name, file in (("deepspeech", "output_graph.pbmm"), ("stt", "output_graph_float.tflite"), ("deepspeech-tflite", "output_graph_float.tflite")):
+        with client.Client(libraries[name], made.folder / file) as loaded:
+            assert loaded.sample_rate_hz == 8000
+            for number, samples in enumerate(read_clips(8000, first)):
+                assert abs(loaded.hear(samples).confidence - decode(own.raw(number), Search(500))[1]) < 0.01, name
+    with pytest.raises(ValueError, match="FEATURE_WIN_LEN: 25 ms are no whole number of samples at AUDIO_SAMPLE_RATE=11025"):
+        run(home, **{**flags, "audio_sample_rate": "11025"})
 
 
 @pytest.fixture(scope="module")

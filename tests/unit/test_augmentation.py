@@ -1,9 +1,12 @@
 """Augmentation specs: the syntax of DeepSpeech, every kind, what is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from trainer import audio, mfcc
+from trainer import audio
+from trainer.mfcc import Features, cepstra
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.augmentation import KINDS, AugmentError, Range, parse
@@ -43,7 +46,7 @@ def test_refused(text, told):
 
 @pytest.mark.parametrize("name", sorted(KINDS))
 def test_every_kind_changes_a_clip_repeatably(name, clip, tmp_path):
-    plain = mfcc.log_mels(mfcc.padded(audio.read(tmp_path / "a.wav")))
+    plain = Features().log_mels(Features().padded(audio.read(tmp_path / "a.wav")))
     for domain in KINDS[name].domains:
         extra = f",domain={domain}" if len(KINDS[name].domains) > 1 else ""
         source = f"source={tmp_path / 'noise.csv'}" if name == "overlay" else "warp_f=0.3" if name == "warp" else "p=1"
@@ -52,12 +55,12 @@ def test_every_kind_changes_a_clip_repeatably(name, clip, tmp_path):
         for _ in range(2):
             rng = np.random.default_rng(3)
             mels = found.log_mels([clip], [5], 0.5, rng)
-            x = mfcc.cepstra(mels[0])[None]
-            found.features(x, [x.shape[1]], 0.5, rng)
+            x = cepstra(mels[0])[None]
+            found.mfccs(x, [x.shape[1]], 0.5, rng)
             made.append(x)
         assert np.array_equal(made[0], made[1])
         assert np.isfinite(made[0]).all()
-        assert made[0].shape[1] != len(plain) or not np.allclose(made[0][0], mfcc.cepstra(plain), atol=1e-3), domain
+        assert made[0].shape[1] != len(plain) or not np.allclose(made[0][0], cepstra(plain), atol=1e-3), domain
 
 
 def test_tempo_keeps_the_frames_that_the_text_needs(clip):
@@ -70,3 +73,19 @@ def test_flags_of_0_7_are_mapped():
     assert s.augmentations() == ("dropout[rate=0.1] frequency_mask[n=3,size=2.5~2.5] time_mask[n=3,size=20~20] pitch[pitch=1.075~0.125] "
                                  "tempo[factor=1.1~0.1] add[stddev=0.2] volume")
     assert len(parse(s.augmentations()).entries) == 7
+
+
+def test_flags_of_0_7_count_frames():
+    s = SpeechSettings(augmentation_freq_and_time_masking=True, feature_win_step=10)
+    assert "time_mask[n=3,size=10~10]" in s.augmentations()
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100])
+@pytest.mark.parametrize("entry", ["codec", "reverb", "resample[rate=6000]", "time_mask[domain=signal]"])
+def test_other_rates(entry, rate, clip):
+    features = Features(rate, 20, 20)
+    made = parse(entry, features).log_mels([clip], [5], 0.0, np.random.default_rng(1))[0]
+    plain = features.log_mels(features.padded(audio.read(Path(clip.path), to_hz=rate)))
+    assert made.shape == plain.shape
+    assert not np.allclose(made, plain, atol=1e-3)
+    assert np.corrcoef(made.max(1), plain.max(1))[0, 1] > 0.6  # it still grows louder

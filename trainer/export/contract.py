@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainer.mfcc import CONTEXT, MFCCS, STEP_MS, WINDOW_MS
+from trainer.mfcc import AS_PUBLISHED, CONTEXT, MFCCS, Features
 from trainer.text import Alphabet
 
 GRAPH_VERSION = 6
@@ -24,7 +24,7 @@ class Contract:
     language: str = ""
     n_steps: int = 16
     beam_width: int = 500
-    sample_rate: int = 16_000
+    features: Features = AS_PUBLISHED
     relu_clip: float = 20.0
     layer_norm: bool = False
 
@@ -36,8 +36,9 @@ class Contract:
     def integers(self) -> dict[str, int]:
         """The numbers that clients read first."""
         return {
-            "metadata_version": GRAPH_VERSION, "metadata_sample_rate": self.sample_rate, "metadata_feature_win_len": WINDOW_MS,
-            "metadata_feature_win_step": STEP_MS, "metadata_beam_width": self.beam_width,
+            "metadata_version": GRAPH_VERSION, "metadata_sample_rate": self.features.sample_rate_hz,
+            "metadata_feature_win_len": self.features.window_ms, "metadata_feature_win_step": self.features.step_ms,
+            "metadata_beam_width": self.beam_width,
         }
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, Contract, norm_names
-from trainer.mfcc import CONTEXT, MFCCS, STEP_MS, WINDOW_SAMPLES
+from trainer.mfcc import CONTEXT, FILTERS, LOWEST_HZ, MFCCS
 
 NEW_ATTRIBUTES = ("grad_a", "grad_b", "grad_x", "grad_y", "bad_indices_policy")
 MAPPED_BYTES = 10_000  # constants at least as large are mapped
@@ -28,6 +28,7 @@ def graph(weights: Mapping[str, np.ndarray], contract: Contract) -> Any:
     import tensorflow as tf
 
     raw, steps, hidden, window = tf.raw_ops, contract.n_steps, contract.n_hidden, 2 * CONTEXT + 1
+    heard = contract.features
     with tf.Graph().as_default() as built:
 
         def constant(name: str, value: Any, dtype: Any = None) -> Any:
@@ -42,7 +43,7 @@ def graph(weights: Mapping[str, np.ndarray], contract: Contract) -> Any:
         lengths = tf.compat.v1.placeholder(tf.int32, [1], "input_lengths")
         before_c = tf.compat.v1.placeholder(tf.float32, [1, hidden], "previous_state_c")
         before_h = tf.compat.v1.placeholder(tf.float32, [1, hidden], "previous_state_h")
-        samples = tf.compat.v1.placeholder(tf.float32, [WINDOW_SAMPLES], "input_samples")
+        samples = tf.compat.v1.placeholder(tf.float32, [heard.window], "input_samples")
 
         def dense(x: Any, layer: str, clipped: bool = True) -> Any:
             product = raw.MatMul(a=x, b=constant(f"{layer}_weights", weights[f"{layer}/weights"]))
@@ -79,12 +80,11 @@ def graph(weights: Mapping[str, np.ndarray], contract: Contract) -> Any:
         raw.Reshape(tensor=x, shape=[steps, 1, contract.classes], name="logits")
 
         spectrum = raw.AudioSpectrogram(
-            input=raw.Reshape(tensor=samples, shape=[WINDOW_SAMPLES, 1]), window_size=WINDOW_SAMPLES,
-            stride=contract.sample_rate * STEP_MS // 1000, magnitude_squared=True,
+            input=raw.Reshape(tensor=samples, shape=[heard.window, 1]), window_size=heard.window, stride=heard.step, magnitude_squared=True,
         )
         cepstrum = raw.Mfcc(
-            spectrogram=spectrum, sample_rate=contract.sample_rate, upper_frequency_limit=contract.sample_rate / 2,
-            lower_frequency_limit=20, filterbank_channel_count=40, dct_coefficient_count=MFCCS,
+            spectrogram=spectrum, sample_rate=heard.sample_rate_hz, upper_frequency_limit=heard.sample_rate_hz / 2,
+            lower_frequency_limit=LOWEST_HZ, filterbank_channel_count=FILTERS, dct_coefficient_count=MFCCS,
         )
         raw.Reshape(tensor=cepstrum, shape=[1, MFCCS], name="mfccs")
     found = built.as_graph_def()

@@ -16,7 +16,7 @@ import flatbuffers
 import numpy as np
 
 from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, Contract, norm_names
-from trainer.mfcc import CONTEXT, MFCCS, STEP_MS, WINDOW_SAMPLES
+from trainer.mfcc import CONTEXT, FILTERS, LOWEST_HZ, MFCCS
 
 
 def write(weights: Mapping[str, np.ndarray], contract: Contract, path: Path, quantized: bool) -> Path:
@@ -118,6 +118,7 @@ def _align_data(schema: Any, buffer: Any) -> None:
 def _build(weights: Mapping[str, np.ndarray], contract: Contract, quantized: bool) -> bytes:
     w = _Writer()
     schema, hidden, steps, classes = w.schema, contract.n_hidden, contract.n_steps, contract.classes
+    heard = contract.features
 
     def shape_of(name: str, shape: Sequence[int]) -> int:
         return w.constant(f"{name}/shape", np.array(shape, np.int32))
@@ -182,19 +183,19 @@ def _build(weights: Mapping[str, np.ndarray], contract: Contract, quantized: boo
 
     given = w.tensor("input_node", (1, steps, 2 * CONTEXT + 1, MFCCS))
     state_c, state_h = w.tensor("previous_state_c", (1, hidden)), w.tensor("previous_state_h", (1, hidden))
-    samples = w.tensor("input_samples", (WINDOW_SAMPLES,))
+    samples = w.tensor("input_samples", (heard.window,))
     clip = w.constant("relu_clip", np.array(contract.relu_clip, np.float32))
     no_bias = w.constant("no_bias", np.zeros(4 * hidden, np.float32))
 
     # --- features
-    column = reshape(samples, "samples_column", (WINDOW_SAMPLES, 1))
-    spectrum = w.tensor("spectrogram", (1, 1, WINDOW_SAMPLES // 2 + 1))
+    column = reshape(samples, "samples_column", (heard.window, 1))
+    spectrum = w.tensor("spectrogram", (1, 1, heard.bins))
     w.operator("AudioSpectrogram", [column], [spectrum],
-               custom=_flex({"window_size": WINDOW_SAMPLES, "stride": contract.sample_rate * STEP_MS // 1000, "magnitude_squared": True}))
-    rate = w.constant("sample_rate", np.array(contract.sample_rate, np.int32))
+               custom=_flex({"window_size": heard.window, "stride": heard.step, "magnitude_squared": True}))
+    rate = w.constant("sample_rate", np.array(heard.sample_rate_hz, np.int32))
     cepstrum = w.tensor("mfcc", (1, 1, MFCCS))
     w.operator("Mfcc", [spectrum, rate], [cepstrum], custom=_flex({
-        "upper_frequency_limit": contract.sample_rate / 2, "lower_frequency_limit": 20.0, "filterbank_channel_count": 40,
+        "upper_frequency_limit": heard.sample_rate_hz / 2, "lower_frequency_limit": LOWEST_HZ, "filterbank_channel_count": FILTERS,
         "dct_coefficient_count": MFCCS}))
     mfccs = reshape(cepstrum, "mfccs", (1, MFCCS))
 

@@ -20,13 +20,15 @@ import soundfile
 import soxr
 from scipy.ndimage import map_coordinates
 
-from trainer import audio, mfcc, readers
-from trainer.audio import SAMPLE_RATE_HZ, Audio, AudioError
+from trainer import audio, readers
+from trainer.audio import Audio, AudioError
+from trainer.mfcc import AS_PUBLISHED, Features
 from trainer.readers import Utterance
 
 DOMAINS = ("sample", "signal", "spectrogram", "features")
 THREADS = 4
 REVERB_DELAYS = (17, 19, 23, 29, 31)
+OPUS_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
 
 
 class AugmentError(ValueError):
@@ -92,9 +94,10 @@ class Augment:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The whole list."""
+    """The whole list, and what is made of the clips."""
 
     entries: tuple[Augment, ...]
+    features: Features = AS_PUBLISHED
 
     def sources(self) -> list[Utterance]:
         """What is laid over, of all overlays. Raises ReaderError, AugmentError."""
@@ -111,29 +114,30 @@ class Augmentation:
             return list(pool.map(lambda job: self._log_mels(job[0], job[1], clock, job[2]), zip(clips, needed, seeds, strict=True)))
 
     def _log_mels(self, clip: Utterance, needed: int, clock: float, rng: np.random.Generator) -> np.ndarray:
-        samples = _heard(clip)
+        features = self.features
+        samples = _heard(clip, features)
         for domain in ("sample", "signal"):
             for entry in self.of(domain):
                 if rng.random() < entry.probability:
-                    samples = SAMPLE[entry.name](samples, entry.drawn(clock, rng), rng)
-        spectrum = mfcc.spectrogram(mfcc.padded(samples.astype(np.float32)))
+                    samples = SAMPLE[entry.name](samples, entry.drawn(clock, rng) | {"features": features}, rng)
+        spectrum = features.spectrogram(features.padded(samples.astype(np.float32)))
         for entry in self.of("spectrogram"):
             if rng.random() < entry.probability:
-                changed = SPECTRUM[entry.name](spectrum, entry.drawn(clock, rng) | {"needed": needed}, rng)
+                changed = SPECTRUM[entry.name](spectrum, entry.drawn(clock, rng) | {"features": features, "needed": needed}, rng)
                 spectrum = changed if len(changed) >= needed else spectrum
-        return mfcc.mel_logarithms(np.maximum(spectrum, 0))
+        return features.mel_logarithms(np.maximum(spectrum, 0))
 
-    def features(self, x: np.ndarray, lengths: Sequence[int], clock: float, rng: np.random.Generator) -> None:
+    def mfccs(self, x: np.ndarray, lengths: Sequence[int], clock: float, rng: np.random.Generator) -> None:
         """MFCCs of a batch (b, t, 26), in place."""
         for row, length in enumerate(lengths):
             for entry in self.of("features"):
                 if rng.random() < entry.probability:
-                    x[row, :length] = SPECTRUM[entry.name](x[row, :length], entry.drawn(clock, rng), rng)
+                    x[row, :length] = SPECTRUM[entry.name](x[row, :length], entry.drawn(clock, rng) | {"features": self.features}, rng)
 
 
-def parse(text: str) -> Augmentation:
+def parse(text: str, features: Features = AS_PUBLISHED) -> Augmentation:
     """Entries separated by spaces, which may also stand in their brackets. Raises AugmentError."""
-    return Augmentation(tuple(_entry(entry) for entry in re.findall(r"[^\s\[]*\[[^\]]*\]\S*|\S+", text)))
+    return Augmentation(tuple(_entry(entry) for entry in re.findall(r"[^\s\[]*\[[^\]]*\]\S*|\S+", text)), features)
 
 
 def _entry(text: str) -> Augment:
@@ -188,9 +192,9 @@ def _to_dbfs(samples: Audio, dbfs: float) -> Audio:
     return np.clip(samples * 10 ** ((dbfs - _dbfs(samples)) / 20), -1, 1).astype(np.float32)
 
 
-def _heard(clip: Utterance) -> Audio:
+def _heard(clip: Utterance, features: Features) -> Audio:
     try:
-        return audio.read(Path(clip.path), clip.start, clip.end, clip.channel)
+        return audio.read(Path(clip.path), clip.start, clip.end, clip.channel, features.sample_rate_hz)
     except AudioError as error:
         raise AudioError(f"{clip.path}: {error}") from error
 
@@ -211,7 +215,7 @@ def _overlay(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Aud
         at = 0
         while at < len(samples):
             clip = clips[rng.integers(len(clips))]
-            piece = _heard(clip)
+            piece = _heard(clip, v["features"])
             start = int(rng.integers(len(piece))) if at == 0 else 0
             piece = piece[start : start + len(samples) - at]
             layer[at : at + len(piece)] += piece
@@ -221,20 +225,22 @@ def _overlay(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Aud
 
 
 def _codec(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
-    buffer = io.BytesIO()
+    buffer, rate = io.BytesIO(), v["features"].sample_rate_hz
     # libsndfile counts Opus' bit rate from 256 (level 0) to 6 kbit/s (level 1)
     level = float(np.clip((256_000 - v["bitrate"]) / 250_000, 0, 1))
-    soundfile.write(buffer, samples, SAMPLE_RATE_HZ, format="OGG", subtype="OPUS", compression_level=level)
+    coded = min((hz for hz in OPUS_HZ if hz >= rate), default=OPUS_HZ[-1])
+    soundfile.write(buffer, audio.resample(samples, rate, to_hz=coded), coded, format="OGG", subtype="OPUS", compression_level=level)
     buffer.seek(0)
-    heard = soundfile.read(buffer, dtype="float32")[0]
+    heard = audio.resample(soundfile.read(buffer, dtype="float32")[0], coded, to_hz=rate)
     return np.resize(np.pad(heard, (0, max(0, len(samples) - len(heard)))), len(samples))
 
 
 def _reverb(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
     level, result = _dbfs(samples), samples.astype(np.float64)
+    per_ms = v["features"].sample_rate_hz / 1000
     decay = 10 ** (-v["decay"] / 20)
     for prime in REVERB_DELAYS:
-        delay = max(16, round(v["delay"] * prime / 17 * SAMPLE_RATE_HZ / 1000))
+        delay = max(16, round(v["delay"] * prime / 17 * per_ms))
         if delay < len(result):
             result[delay:] += decay * result[:-delay]
             result *= 1 - decay / 2
@@ -242,8 +248,9 @@ def _reverb(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audi
 
 
 def _resample(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
-    rate = float(np.clip(v["rate"], 1000, SAMPLE_RATE_HZ))
-    low = soxr.resample(soxr.resample(samples, SAMPLE_RATE_HZ, rate), rate, SAMPLE_RATE_HZ)
+    full = v["features"].sample_rate_hz
+    rate = float(np.clip(v["rate"], 1000, full))
+    low = soxr.resample(soxr.resample(samples, full, rate), rate, full)
     return np.pad(low, (0, max(0, len(samples) - len(low))))[: len(samples)]
 
 
@@ -262,7 +269,7 @@ def _pitch(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.nda
 def _tempo(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
     factor = max(v["factor"], 0.1)
     if v["max_time"] > 0:
-        factor = max(factor, len(x) * mfcc.STEP_MS / 1000 / v["max_time"])
+        factor = max(factor, v["features"].seconds(len(x)) / v["max_time"])
     count = max(v["needed"], 1, round(len(x) / factor))
     return rows_at(x, np.linspace(0, len(x) - 1, count))
 
@@ -296,7 +303,8 @@ def _frequency_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) 
 
 
 def _time_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    per_ms = SAMPLE_RATE_HZ / 1000 if x.ndim == 1 else 1 / mfcc.STEP_MS
+    features: Features = v["features"]
+    per_ms = features.sample_rate_hz / 1000 if x.ndim == 1 else 1 / features.step_ms
     return _masked(x, round(v["n"]), max(1, round(v["size"] * per_ms)), rng)
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.mfcc import FILTERS, scaled_bands
+from trainer.mfcc import AS_PUBLISHED, FILTERS, Features
 from trainer.stt.augmentation import Augmentation, rows_at
 from trainer.stt.preparation import Clips, frames_needed, mfcc_batch, padded_frames
 from trainer.stt.splicing import Words
 
-MIXED_FRAMES = 48  # clips of a batch may differ so much in length: with 32 they are too much alike, and it learns slower
+MIXED_SECONDS = 0.96  # clips of a batch may differ so much in length: with 0.64 they are too much alike, and it learns slower
 HEAD = 3  # numbers before the labels of a target: frames, labels, the clip's number
 
 
@@ -37,7 +37,7 @@ class Changes:
         made |= {row: (mels, text) for (row, text), mels in zip(rest.items(), read, strict=True)}
         found = [made[row] for row in range(len(numbers))]
         if self.voices > 0:
-            found = [(other_voice(mels, frames_needed(text), rng, self.voices), text) for mels, text in found]
+            found = [(other_voice(mels, frames_needed(text), rng, self.voices, clips.features), text) for mels, text in found]
         return [mels for mels, _ in found], [text for _, text in found]
 
 
@@ -54,7 +54,7 @@ def batch_of(
         mels, labels = changes.clips(clips, numbers, clock, rng)
     x = mfcc_batch(mels)
     if rng is not None and changes is not None and changes.augmentation is not None:
-        changes.augmentation.features(x, [len(m) for m in mels], clock, rng)
+        changes.augmentation.mfccs(x, [len(m) for m in mels], clock, rng)
     y = np.zeros((len(numbers), HEAD + longest), np.int32)
     for row, (number, frames, text) in enumerate(zip(numbers, mels, labels, strict=True)):
         y[row, :HEAD] = len(frames), len(text), number
@@ -62,7 +62,7 @@ def batch_of(
     return x, y, np.ones(len(numbers), np.float32)
 
 
-def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float) -> np.ndarray:
+def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float, features: Features = AS_PUBLISHED) -> np.ndarray:
     """Another tempo, size of head (frequencies scaled), microphone (level and tilt), noise, and SpecAugment's masks.
 
     `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the head.
@@ -71,7 +71,7 @@ def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount:
     count = max(needed, 1, round(len(mels) / fast))
     mels = rows_at(mels, np.linspace(0, len(mels) - 1, count))
     head = float(np.exp(rng.uniform(-0.16, 0.16) * amount))
-    mels = rows_at(mels.T, np.clip(scaled_bands(head), 0, FILTERS - 1)).T
+    mels = rows_at(mels.T, np.clip(features.scaled_bands(head), 0, FILTERS - 1)).T
     slope = np.linspace(-1, 1, FILTERS, dtype=np.float32)
     mels = mels + np.float32(rng.uniform(-1.5, 1.5) * amount) + slope * np.float32(rng.uniform(-1, 1) * amount)
     if rng.random() < 0.5:  # noise under the voice
@@ -79,7 +79,7 @@ def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount:
         mels = np.logaddexp(mels, floor + rng.normal(0, 0.4, mels.shape))
     mean = mels.mean(0)
     for _ in range(2):
-        size = int(rng.integers(0, min(10, max(1, count // 6)) + 1) * min(amount, 1.0))
+        size = int(rng.integers(0, min(features.frames(0.2), max(1, count // 6)) + 1) * min(amount, 1.0))
         at = int(rng.integers(0, max(1, count - size)))
         mels[at : at + size] = mean
         band = int(rng.integers(0, 6))
@@ -93,9 +93,12 @@ class Batches:
 
     def __init__(self, clips: Clips, size: int, seed: int, frames: int = 0) -> None:
         """`size` clips each; with `frames`, as many as have at most so many frames together, padding included, but one at least."""
-        self.seed, self._lengths = seed, clips.frames.index["length"]
+        self.seed, self._lengths, self._mixed = seed, clips.frames.index["length"], clips.features.frames(MIXED_SECONDS)
         count = len(self._lengths)
-        self._slots = _slots(np.sort(self._lengths)[::-1], frames) if frames else [(k * size, (k + 1) * size) for k in range(max(1, count // size))]
+        if frames:
+            self._slots = _slots(np.sort(self._lengths)[::-1], frames, self._mixed)
+        else:
+            self._slots = [(k * size, (k + 1) * size) for k in range(max(1, count // size))]
         self.per_epoch, self._whole = len(self._slots), self._slots[-1][1]
         self.mean_size = self._whole / self.per_epoch
         self._epoch = -1
@@ -113,7 +116,7 @@ class Batches:
                 turn[[0, first]] = first, 0
             else:  # what does not fill a batch is left out by chance, another time others
                 some = rng.permutation(len(self._lengths))[: self._whole]
-                order = some[np.argsort(-self._lengths[some] - rng.uniform(0, MIXED_FRAMES, len(some)), kind="stable")]
+                order = some[np.argsort(-self._lengths[some] - rng.uniform(0, self._mixed, len(some)), kind="stable")]
             rng.shuffle(turn[int(epoch == 0) :])
             order = np.resize(order, self._whole)  # fewer clips than a batch holds come several times
             self._batches = [order[slice(*self._slots[k])] for k in turn]
@@ -121,11 +124,11 @@ class Batches:
         return self._batches[at]
 
 
-def _slots(lengths: np.ndarray, frames: int) -> list[tuple[int, int]]:
+def _slots(lengths: np.ndarray, frames: int, mixed: int) -> list[tuple[int, int]]:
     """Where batches begin and end among clips that fall in length. Few sizes: each pair of size and length is compiled once."""
     slots, at = [], 0
     while at < len(lengths):
-        most = max(1, frames // padded_frames(int(lengths[at]) + MIXED_FRAMES))  # no clip there will be longer
+        most = max(1, frames // padded_frames(int(lengths[at]) + mixed))  # no clip there will be longer
         size = 1 << (most.bit_length() - 1)
         size += size // 2 if size + size // 2 <= most else 0
         slots.append((at, min(at + size, len(lengths))))

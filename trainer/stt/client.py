@@ -113,8 +113,13 @@ class Client:
         free.restype = None
         free(self._model)
 
+    @property
+    def sample_rate_hz(self) -> int:
+        """What the model was trained on."""
+        return self._call("GetModelSampleRate", self._model)
+
     def hear(self, samples: np.ndarray) -> Heard:
-        """int16 (n,) at 16 kHz -> text and confidence of the best candidate."""
+        """int16 (n,) at the model's rate -> text and confidence of the best candidate."""
         given = np.ascontiguousarray(samples, np.int16)
         decode = getattr(self._library, f"{self._prefix}_SpeechToTextWithMetadata")
         decode.restype = ctypes.POINTER(_Metadata)

@@ -88,21 +88,21 @@ class Run:
         return Client(self.library, self.model, self.scorer)
 
 
-def read_clips(utterances: Sequence[Utterance]) -> list[np.ndarray]:
+def read_clips(sample_rate_hz: int, utterances: Sequence[Utterance]) -> list[np.ndarray]:
     """int16 samples of clips. Raises AudioError with the file's name."""
     found = []
     for u in utterances:
         try:
-            found.append(audio.to_int16(audio.read(Path(u.path), u.start, u.end, u.channel)))
+            found.append(audio.to_int16(audio.read(Path(u.path), u.start, u.end, u.channel, sample_rate_hz)))
         except AudioError as error:
             raise AudioError(f"{u.path}: {error}") from error
     return found
 
 
-def read_all(utterances: Sequence[Utterance], workers: Workers, label: str) -> list[np.ndarray]:
+def read_all(sample_rate_hz: int, utterances: Sequence[Utterance], workers: Workers, label: str) -> list[np.ndarray]:
     """The same of all clips, in order."""
     chunks = [utterances[at : at + CHUNK] for at in range(0, len(utterances), CHUNK)]
-    return [samples for found in workers.run(read_clips, chunks, label) for samples in found]
+    return [samples for found in workers.run(partial(read_clips, sample_rate_hz), chunks, label) for samples in found]
 
 
 def hear_clips(run: Run, clips: Sequence[np.ndarray]) -> list[Heard]:

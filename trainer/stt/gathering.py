@@ -13,9 +13,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from trainer import languages, readers
-from trainer.audio import SAMPLE_RATE_HZ
 from trainer.languages import Language, LanguageError, Line
-from trainer.mfcc import STEP_SAMPLES
+from trainer.mfcc import Features
 from trainer.readers import Utterance
 from trainer.settings import DEFAULTS_FILE, Loaded
 from trainer.settings_stt import SpeechSettings
@@ -294,7 +293,7 @@ def utterance_key(utterances: Sequence[Utterance]) -> str:
     return total.hexdigest()[:16]
 
 
-def tell(material: Material, sets: Mapping[str, Mapping[str, Path]], rejected: Path) -> None:
+def tell(material: Material, sets: Mapping[str, Mapping[str, Path]], features: Features, rejected: Path) -> None:
     """Counts and hours of every set, and why clips were set aside, with an example each; all of them in the file `rejected`."""
     aside: Counter[str] = Counter()
     example: dict[str, str] = {}
@@ -304,7 +303,7 @@ def tell(material: Material, sets: Mapping[str, Mapping[str, Path]], rejected: P
     for use, by_name in sets.items():
         for name, folder in by_name.items():
             index = preparation.Mels(folder).index
-            hours = float(index["length"].sum()) * STEP_SAMPLES / SAMPLE_RATE_HZ / 3600
+            hours = features.seconds(int(index["length"].sum())) / 3600
             log.info("%s %s: %d of %d clips, %.2f h", use, name, len(index), len(material.split.sets[use][name]), hours)
             for path, reason, transcript in preparation.rejected(folder):
                 short = preparation.short_reason(reason)

@@ -12,7 +12,6 @@ import keras
 import numpy as np
 
 from trainer.metrics import edit_counts, error_rate
-from trainer.mfcc import STEP_MS
 from trainer.models import deepspeech
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.augmentation import parse
@@ -24,7 +23,6 @@ from trainer.text import Alphabet, collapse
 from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, cosine
 
 log = logging.getLogger("trainer")
-FRAMES_A_SECOND = 1000 // STEP_MS
 ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
 
 
@@ -178,14 +176,14 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
     if start:
         deepspeech.load_weights(model, transfer(deepspeech.weights_of(model), start, alphabet, s.drop_source_layers)[0])
     if s.epochs:
-        batches = Batches(heard, s.train_batch_size, s.random_seed, math.ceil(s.batch_seconds * FRAMES_A_SECOND))
+        batches = Batches(heard, s.train_batch_size, s.random_seed, math.ceil(s.batch_seconds * 1000 / s.feature_win_step))
         total = s.epochs * batches.per_epoch
-        seconds = float(heard.frames.index["length"].sum()) / FRAMES_A_SECOND
+        seconds = s.features.seconds(int(heard.frames.index["length"].sum()))
         epochs_a_round = max(1, round(ROUND_SECONDS_OF_AUDIO / seconds))
         if s.early_stop or s.reduce_lr_on_plateau:
             epochs_a_round = 1
         words = Words(heard, alphabet, s.splice, s.dev_batch_size) if s.splice else None
-        changes = Changes(s.voices, parse(s.augmentations()) if s.augmentations() else None, words)
+        changes = Changes(s.voices, parse(s.augmentations(), s.features) if s.augmentations() else None, words)
         rate = Rate(cosine(total, s.learning_rate) if s.learning_rate_schedule == "cosine" else s.learning_rate)
         learning = Learning(s, dev, sets.get("metrics"), alphabet, rate, 1 / epochs_a_round, out, words, total)
 
@@ -204,7 +202,7 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
             loop.run()
         except tf.errors.ResourceExhaustedError as error:  # mostly in the first step: the largest batch is the first
             first = batches.numbers(0)
-            longest = int(heard.frames.index["length"][first].max()) / FRAMES_A_SECOND
+            longest = s.features.seconds(int(heard.frames.index["length"][first].max()))
             half = f"BATCH_SECONDS={s.batch_seconds / 2:g}" if s.batch_seconds else f"TRAIN_BATCH_SIZE={len(first) // 2}"
             raise TrainingError(
                 f"not enough memory for {len(first)} clips of up to {longest:.0f} s at n_hidden {s.n_hidden}: "

@@ -21,6 +21,7 @@ from trainer import clips, experiment, languages, package
 from trainer.export.contract import Contract
 from trainer.export.scorer import weighed
 from trainer.machine import check_gpu, cores
+from trainer.mfcc import Features
 from trainer.readers import Utterance
 from trainer.settings import Loaded
 from trainer.settings_stt import SpeechSettings
@@ -55,7 +56,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
     check_gpu(s.keras_backend)
     if s.scorer_path and not s.scorer_path.is_file():
         raise ValueError(f"SCORER_PATH: {s.scorer_path}: no such file")
-    laid_over = augmentation.parse(s.augmentations()).sources()  # what is wrong with it is said before hours are spent
+    laid_over = augmentation.parse(s.augmentations(), s.features).sources()  # what is wrong with it is said before hours are spent
     start = checkpoints.read_start(s.load_checkpoint_dir, s.n_hidden) if s.load_checkpoint_dir else None
     if start is None and (s.epochs == 0 or s.drop_source_layers):
         raise ValueError("EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights: give LOAD_CHECKPOINT_DIR")
@@ -72,9 +73,9 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
     with Workers(s.workers or cores()) as workers:
         if until not in ("import", "lm"):
             prove_export(steps, s, material.alphabet)
-        sets = {use: {name: import_set(steps, workers, use, name, given, material.alphabet, s.max_seconds) for name, given in by_name.items()}
+        sets = {use: {name: import_set(steps, workers, s, use, name, given, material.alphabet) for name, given in by_name.items()}
                 for use, by_name in material.split.sets.items() if by_name}
-        gathering.tell(material, sets, steps.work / "rejected.csv")
+        gathering.tell(material, sets, s.features, steps.work / "rejected.csv")
         if until == "import":
             return Result(steps.work, {}, made=steps.made)
         built = None if why else build_language_model(steps, s, material)
@@ -106,17 +107,17 @@ def _alphabet(steps: Steps, material: Material) -> Result:
 
 
 def import_set(
-    steps: Steps, workers: Workers, use: str, name: str, utterances: Sequence[Utterance], alphabet: Alphabet, max_seconds: float
+    steps: Steps, workers: Workers, s: SpeechSettings, use: str, name: str, utterances: Sequence[Utterance], alphabet: Alphabet
 ) -> Path:
     """Log mels and transcripts of a set, with rejected.csv. Raises ValueError when nothing is left of a training set."""
 
     def make(out: Path) -> None:
         count = preparation.write_lists(out, utterances)
-        plan = ImportPlan(str(out), alphabet, max_seconds)
+        plan = ImportPlan(str(out), alphabet, s.max_seconds, s.features)
         clips.build(out, preparation.import_chunk, plan, -(-count // preparation.CHUNK), f"importing {name} ({use})", workers)
         preparation.finish_lists(out)
 
-    params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": max_seconds}
+    params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": s.max_seconds, "features": s.features}
     return steps.run(f"import_{use}_{name}", make, params, version=6)
 
 
@@ -221,11 +222,11 @@ def pack_scorer(steps: Steps, s: SpeechSettings, alphabet: Alphabet, built: Path
     return steps.run("scorer", pack, {"labels": alphabet.labels, "alpha": alpha, "beta": beta}, {"language_model": built})
 
 
-def load_sets(folders: Sequence[Path], alphabet: Alphabet) -> Clips:
+def load_sets(folders: Sequence[Path], alphabet: Alphabet, features: Features) -> Clips:
     """Stored sets as one for training."""
     sets = [Mels(folder) for folder in folders]
     said = [u for folder in folders for u in preparation.utterances_kept(folder)]
-    return Clips(preparation.Joined(sets), [np.array(alphabet.encode(u.transcript), np.int32) for u in said], said)
+    return Clips(preparation.Joined(sets), [np.array(alphabet.encode(u.transcript), np.int32) for u in said], said, features)
 
 
 def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start: checkpoints.Start | None, laid_over: str) -> Path:
@@ -234,7 +235,7 @@ def train(steps: Steps, s: SpeechSettings, alphabet: Alphabet, sets: Sets, start
     def make(out: Path) -> None:
         from trainer.stt import learning
 
-        used = {use: load_sets(list(found.values()), alphabet) for use, found in sets.items() if use != "test"}
+        used = {use: load_sets(list(found.values()), alphabet, s.features) for use, found in sets.items() if use != "test"}
         learning.train(s, alphabet, {use: clips for use, clips in used.items() if len(clips.labels)}, spec_of(s, alphabet), start, out)
 
     params = {name: getattr(s, name) for name in TRAINING} | {"augmentations": s.augmentations(), "laid_over": laid_over}
@@ -262,8 +263,8 @@ def spec_of(s: SpeechSettings, alphabet: Alphabet) -> Any:
 
 def contract_of(s: SpeechSettings, alphabet: Alphabet) -> Contract:
     """What exported files tell clients."""
-    return Contract(alphabet, s.n_hidden, s.export_language or s.model_language, s.n_steps, s.export_beam_width, relu_clip=s.relu_clip,
-                    layer_norm=s.layer_norm)
+    return Contract(alphabet, s.n_hidden, s.export_language or s.model_language, s.n_steps, s.export_beam_width, s.features,
+                    s.relu_clip, s.layer_norm)
 
 
 def write_exports(weights: dict[str, np.ndarray], contract: Contract, name: str, out: Path) -> None:
@@ -358,7 +359,7 @@ def test(
             for with_scorer in [False, True] if scorer else [False]:
                 heard[with_scorer] = search_all(folder, alphabet, search, scorer if with_scorer else None, workers, f"decoding ({label})")
                 found[label]["with scorer" if with_scorer else "without scorer"] = error_rates(said, heard[with_scorer], s.report_count)
-            samples = read_all(kept[:CLIENT_CLIPS], workers, f"reading ({label})")
+            samples = read_all(s.audio_sample_rate, kept[:CLIENT_CLIPS], workers, f"reading ({label})")
             for client, (_, file) in LIBRARIES.items():
                 run = Run(libraries[client], exported / file.replace("output_graph", s.export_file_name))
                 for with_scorer, mine in heard.items():

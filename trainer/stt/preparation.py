@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from trainer import audio
-from trainer.audio import SAMPLE_RATE_HZ, AudioError
+from trainer.audio import AudioError
 from trainer.clips import Row, Store
-from trainer.mfcc import FILTERS, MFCCS, cepstra, log_mels, padded
+from trainer.mfcc import AS_PUBLISHED, FILTERS, MFCCS, Features, cepstra
 from trainer.readers import Utterance, lines
 from trainer.text import Alphabet
 
@@ -24,7 +24,7 @@ FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled on
 
 
 class Mels(Store):
-    """Log mel bands: float32 rows of 40, 20 ms each; `group` is the number of the utterance in utterances.jsonl. One product
+    """Log mel bands: float32 rows of 40, one a frame; `group` is the number of the utterance in utterances.jsonl. One product
     short of MFCCs, so that voices can be changed when a batch is made."""
 
     dtype = np.float32
@@ -55,6 +55,7 @@ class Clips:
     frames: Mels | Joined
     labels: Sequence[np.ndarray]
     names: Sequence[Utterance]
+    features: Features = AS_PUBLISHED
 
     @property
     def longest(self) -> int:
@@ -77,11 +78,12 @@ def mfcc_batch(mels: Sequence[np.ndarray]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """Utterances to read: the folder of their lists, one file a chunk, and the limits for clips."""
+    """Utterances to read: the folder of their lists, one file a chunk, the limits for clips, and what is made of them."""
 
     folder: str
     alphabet: Alphabet
     max_seconds: float
+    features: Features = AS_PUBLISHED
 
 
 def frames_needed(labels: Sequence[Any] | np.ndarray) -> int:
@@ -115,7 +117,7 @@ def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
     for number, line in enumerate(lines(folder / "lists" / f"{chunk:06d}.jsonl")):
         utterance = Utterance(**json.loads(line))
         try:
-            yield frames_of(utterance, plan.alphabet, plan.max_seconds), chunk * CHUNK + number, -1
+            yield frames_of(utterance, plan.alphabet, plan.max_seconds, plan.features), chunk * CHUNK + number, -1
         except (AudioError, ValueError) as error:
             rejected.append((utterance.path, f"{error}", utterance.transcript))
     aside = folder / "rejected"
@@ -124,15 +126,16 @@ def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
         csv.writer(out).writerows(rejected)
 
 
-def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float) -> np.ndarray:
+def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float, features: Features) -> np.ndarray:
     """Log mels of one clip. Raises AudioError, or ValueError with the reason why it cannot be trained on."""
     if missing := alphabet.missing(utterance.transcript):
         raise ValueError(f"characters outside the alphabet: {' '.join(missing)}")
-    samples = audio.read(Path(utterance.path), utterance.start, utterance.end, utterance.channel)
-    seconds = len(samples) / SAMPLE_RATE_HZ
+    samples = audio.read(Path(utterance.path), utterance.start, utterance.end, utterance.channel, features.sample_rate_hz)
+    seconds = len(samples) / features.sample_rate_hz
     if seconds > max_seconds:
         raise ValueError(f"longer than {max_seconds:g} s: {seconds:.1f} s")
-    frames = log_mels(padded(audio.to_float(audio.to_int16(samples))))  # as clients hear it: in silence the rounding is all there is
+    as_clients = audio.to_float(audio.to_int16(samples))  # in silence the rounding is all there is
+    frames = features.log_mels(features.padded(as_clients))
     needed = frames_needed(alphabet.encode(utterance.transcript))
     if len(frames) < needed:
         raise ValueError(f"too short for its transcript: {len(frames)} frames, {needed} needed")

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import report
-from trainer.audio import SAMPLE_RATE_HZ
 from trainer.corpora import sha256_of
-from trainer.mfcc import STEP_SAMPLES
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.decoder import read_scorer
 from trainer.stt.gathering import Material
@@ -90,7 +88,8 @@ def data(parts: Parts) -> list[tuple[str, ...]]:
         for name, folder in by_name.items():
             index = Mels(folder).index
             title, licence, source = parts.titles[name]
-            rows.append((use, title, str(len(index)), f"{float(index['length'].sum()) * STEP_SAMPLES / SAMPLE_RATE_HZ / 3600:.2f}", licence, source))
+            hours = parts.settings.features.seconds(int(index["length"].sum())) / 3600
+            rows.append((use, title, str(len(index)), f"{hours:.2f}", licence, source))
     return rows
 
 

@@ -16,8 +16,7 @@ from trainer.text import SPACE, Alphabet
 
 log = logging.getLogger("trainer")
 FOUND_AFTER = (1 / 8, 1 / 4, 1 / 2)  # of training
-LONGEST_WORD = 75  # frames; longer ones hold a pause or were not found
-SHORTEST_WORD = 4
+LONGEST_WORD, SHORTEST_WORD = 1.5, 0.08  # seconds; longer ones hold a pause or were not found
 SPREAD = 0.15  # how much longer or shorter than the clip a sentence may be
 NEVER = np.float32(-1e30)
 
@@ -128,13 +127,14 @@ class Words:
     def _set(self, found: np.ndarray) -> None:
         self._bounds = found
         table: dict[str, list[tuple[int, ...]]] = {}
+        shortest, longest = self.clips.features.frames(SHORTEST_WORD), self.clips.features.frames(LONGEST_WORD)
         at = 0
         for number, text in enumerate(self.clips.labels if len(found) else ()):
             starts = [0, *(int(k) + 1 for k in np.flatnonzero(text == self.space))]
             ends = [*(start - 1 for start in starts[1:]), len(text)]
             for k, (start, end) in enumerate(zip(starts, ends, strict=True)):
                 first, last = int(found[at + k]), int(found[at + k + 1])
-                if end > start and max(SHORTEST_WORD, frames_needed(text[start:end])) <= last - first <= LONGEST_WORD:
+                if end > start and max(shortest, frames_needed(text[start:end])) <= last - first <= longest:
                     table.setdefault(self._speaker(number), []).append((number, first, last, start, end))
             at += len(starts) + 1
         self._of = {speaker: np.array(rows, np.int32) for speaker, rows in table.items()}  # clip, its frames, its labels
