@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from trainer.mfcc import Features
 from trainer.settings import Settings
+
+if TYPE_CHECKING:
+    from trainer.mfcc import Features
 
 DECODER_ALPHA, DECODER_BETA = 0.931289039105002, 1.1834137581510284
 DATA = "the data lie in /data/work, made once"
@@ -171,6 +173,8 @@ class SpeechSettings(Settings):
     @property
     def features(self) -> Features:
         """Raises ValueError when windows are no whole number of samples: clients would hear others."""
+        from trainer.mfcc import Features  # no SciPy for --help
+
         for name in ("feature_win_len", "feature_win_step"):
             if getattr(self, name) * self.audio_sample_rate % 1000:
                 raise ValueError(f"{name.upper()}: {getattr(self, name)} ms are no whole number of samples at AUDIO_SAMPLE_RATE={self.audio_sample_rate}")
