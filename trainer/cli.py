@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 import signal
 import sys
@@ -89,7 +88,7 @@ def main() -> None:
         sys.exit(1)
 
 
-SWITCHED = re.compile("--[a-z0-9_-]+=(true|false)", re.IGNORECASE)
+SWITCHED = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # as absl reads flags
 LISTS = {"--train-files": ",", "--dev-files": ",", "--test-files": ",", "--metrics-files": ",", "--augment": " "}
 
 
@@ -97,18 +96,37 @@ def _as_click(arguments: list[str]) -> list[str]:
     """The originals' ways of writing in ours: `--flag true`, `--flag=false`, and lists with spaces."""
     if arguments[:1] != ["stt"]:
         return arguments
+    switches = _switches()
+
+    def switched(flag: str, value: str) -> bool:
+        return flag.startswith("--") and value.lower() in SWITCHED and (len(value) > 1 or flag.replace("_", "-") in switches)
+
+    def parts(argument: str) -> list[str]:
+        flag, _, value = argument.partition("=")
+        return [flag, value] if switched(flag, value) else [argument]
+
     found: list[str] = []
-    for word in (part for argument in arguments for part in (argument.split("=") if SWITCHED.fullmatch(argument) else [argument])):
+    for word in (part for argument in arguments for part in parts(argument)):
         flag = found[-1].replace("_", "-") if found else ""
         before = found[-2].replace("_", "-") if len(found) > 1 else ""
-        if flag.startswith("--") and word.lower() in ("true", "false"):
-            if word.lower() == "false":
+        if switched(flag, word):
+            if not SWITCHED[word.lower()]:
                 found[-1] = f"--no-{flag[2:]}"
         elif before in LISTS and not word.startswith("-"):
             found[-1] += LISTS[before] + word
         else:
             found.append(word)
     return found
+
+
+def _switches() -> set[str]:
+    """Flags of speech to text that are true or false."""
+    from trainer import settings
+
+    fields = settings.kinds()["SpeechSettings"]
+    names = {name for name, field in fields.model_fields.items() if field.annotation is bool}
+    names |= {alias for alias, meant in fields.aliases.items() if names & set(meant)}
+    return {"--" + name.replace("_", "-") for name in names}
 
 
 def _one_line(error: BaseException) -> str:

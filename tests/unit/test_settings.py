@@ -77,6 +77,8 @@ def test_coquis_way_of_writing():
         "stt", "train", "--train_files", "a.csv,b.csv", "--early_stop", "--no-layer-norm", "--epochs", "3"]
     assert _as_click(["stt", "train", "--early_stop=true", "--amp=False", "--text=a=true"]) == [
         "stt", "train", "--early_stop", "--no-amp", "--text=a=true"]
+    assert _as_click(["stt", "train", "--layer_norm=1", "--amp", "0", "--utf8=f", "--epochs=1", "--n-steps", "1", "t"]) == [
+        "stt", "train", "--layer_norm", "--no-amp", "--no-utf8", "--epochs=1", "--n-steps", "1", "t"]
 
 
 @pytest.mark.parametrize(("given", "value"), [("--utf8", True), ("--noutf8", False), ("--no-utf8", False), ("--bytes-output-mode", True)])
