@@ -20,7 +20,7 @@ wakeword: ## Train a wake word: make wakeword PHRASE="hey buster" [OPTIONS="--qu
 	@test -n "$(PHRASE)" || { echo 'give a phrase: make wakeword PHRASE="hey buster"' >&2; exit 2; }
 	$(RUN) wakeword train_wake_word $(OPTIONS) "$(PHRASE)"
 
-an4: ## Speech to text on CMU AN4, end to end in 35 minutes: make an4 [AN4=data/sources/an4]
+an4: ## Speech to text on CMU AN4, end to end in half an hour: make an4 [AN4=data/sources/an4]
 	@test -d "$(AN4)" || { echo 'unpack http://www.speech.cs.cmu.edu/databases/an4/ (an4_sphere.tar.gz) into data/sources/an4' >&2; exit 2; }
 	$(COMPOSE) run --rm --volume "$(abspath $(AN4)):/an4:ro" --volume "$(abspath recipes/an4):/recipe:ro" train trainer stt package $(AN4_FILES) $(AN4_OPTIONS)
 
