@@ -1,4 +1,4 @@
-"""Audio as the models hear it: mono, 16 kHz, float32 in [-1, 1]. Pure functions."""
+"""Audio as the models hear it: mono, 16 kHz where nothing else is asked for, float32 in [-1, 1]. Pure functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AudioError(Exception):
 
 
 def resample(samples: np.ndarray, rate_hz: float, quality: str = "HQ", to_hz: float = SAMPLE_RATE_HZ) -> Audio:
-    """Resample (samples,) or (samples, channels) at `rate_hz`."""
+    """Resample (samples,) or (samples, channels) from `rate_hz` to `to_hz`."""
     if rate_hz == to_hz:
         return np.asarray(samples, np.float32)
     return soxr.resample(np.asarray(samples, np.float32), rate_hz, to_hz, quality=quality)

@@ -99,7 +99,7 @@ def _as_click(arguments: list[str]) -> list[str]:
     switches = _switches()
 
     def switched(flag: str, value: str) -> bool:
-        return flag.startswith("--") and value.lower() in SWITCHED and (len(value) > 1 or flag.replace("_", "-") in switches)
+        return value.lower() in SWITCHED and flag.replace("_", "-") in switches
 
     def parts(argument: str) -> list[str]:
         flag, _, value = argument.partition("=")

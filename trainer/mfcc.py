@@ -23,7 +23,10 @@ FLOOR = 1e-12
 
 @dataclass(frozen=True)
 class Features:
-    """Rate of the sound, length and distance of its windows: clients read them from the model. Whole samples only."""
+    """Rate of the sound, length and distance of its windows: clients read them from the model.
+
+    `SpeechSettings.features` sees to it that windows are whole samples.
+    """
 
     sample_rate_hz: int = SAMPLE_RATE_HZ
     window_ms: int = 32

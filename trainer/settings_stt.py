@@ -161,7 +161,7 @@ class SpeechSettings(Settings):
     export_min_stt_version: str = Field("1.0.0", description="In the model's description.")
     export_max_stt_version: str = Field("1.4.0", description="In the model's description.")
 
-    feature_win_len: int = Field(32, ge=5, le=200, description="Milliseconds of sound in a frame; clients read it from the model.")
+    feature_win_len: int = Field(32, ge=10, le=200, description="Milliseconds of sound in a frame; clients read it from the model.")
     feature_win_step: int = Field(20, ge=5, le=100, description="Milliseconds from one frame to the next; clients read it from the model.")
     audio_sample_rate: int = Field(16_000, ge=8_000, le=48_000, description="Hz: all sound is brought to it, and clients must hear it so (8000 for telephones).")
     random_seed: int = Field(4568, ge=0, description="Seed of every random choice.")
@@ -172,12 +172,17 @@ class SpeechSettings(Settings):
 
     @property
     def features(self) -> Features:
-        """Raises ValueError when windows are no whole number of samples: clients would hear others."""
+        """Raises ValueError for windows that clients would hear otherwise, or not at all."""
         from trainer.mfcc import Features  # no SciPy for --help
 
+        rate = self.audio_sample_rate
         for name in ("feature_win_len", "feature_win_step"):
-            if getattr(self, name) * self.audio_sample_rate % 1000:
-                raise ValueError(f"{name.upper()}: {getattr(self, name)} ms are no whole number of samples at AUDIO_SAMPLE_RATE={self.audio_sample_rate}")
+            milliseconds = getattr(self, name)
+            if int(rate * (milliseconds / 1000)) * 1000 != rate * milliseconds:  # as clients compute it, which at times is a sample less
+                raise ValueError(f"{name.upper()}: {milliseconds} ms are no whole number of samples at AUDIO_SAMPLE_RATE={rate} for clients: "
+                                 "take one more or less")
+        if self.feature_win_step > self.feature_win_len:
+            raise ValueError(f"FEATURE_WIN_STEP={self.feature_win_step} is longer than FEATURE_WIN_LEN={self.feature_win_len}: clients crash of it")
         return Features(self.audio_sample_rate, self.feature_win_len, self.feature_win_step)
 
     def augmentations(self) -> str:

@@ -228,8 +228,6 @@ def test_libraries_hear_other_rates_and_windows_as_training_did(home):
             assert loaded.sample_rate_hz == 8000
             for number, samples in enumerate(read_clips(8000, first)):
                 assert abs(loaded.hear(samples).confidence - decode(own.raw(number), Search(500))[1]) < 0.01, name
-    with pytest.raises(ValueError, match="FEATURE_WIN_LEN: 25 ms are no whole number of samples at AUDIO_SAMPLE_RATE=11025"):
-        run(home, **{**flags, "audio_sample_rate": "11025"})
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,9 @@
 import click
 import pytest
 
+from trainer.mfcc import AS_PUBLISHED, Features
 from trainer.settings import QUICK, SettingsError, load
+from trainer.settings_stt import SpeechSettings
 
 
 def test_later_sources_win_and_are_named(tmp_path):
@@ -48,8 +50,6 @@ def test_locale_list_is_no_language(tmp_path):
 
 
 def test_other_names_and_what_would_do_nothing(tmp_path):
-    from trainer.settings_stt import SpeechSettings
-
     given = {"data_dir": str(tmp_path)}
     loaded = load(given, {"BATCH_SIZE": "64", "TEST_BATCH_SIZE": "8", "AMP": "1", "DROPOUT": "0.3"}, SpeechSettings)
     s = loaded.settings
@@ -60,8 +60,6 @@ def test_other_names_and_what_would_do_nothing(tmp_path):
 
 
 def test_a_language_comes_before_the_users_own_defaults(tmp_path):
-    from trainer.settings_stt import SpeechSettings
-
     (tmp_path / ".defaults.env").write_text("EPOCHS=7\n")
     loaded = load({"data_dir": str(tmp_path)}, {}, SpeechSettings, {"EPOCHS": "5", "N_HIDDEN": "64", "CV_RELEASE_FILENAME": "x"}, "lang/xx")
     assert (loaded.settings.epochs, loaded.settings.n_hidden) == (7, 64)
@@ -77,8 +75,25 @@ def test_coquis_way_of_writing():
         "stt", "train", "--train_files", "a.csv,b.csv", "--early_stop", "--no-layer-norm", "--epochs", "3"]
     assert _as_click(["stt", "train", "--early_stop=true", "--amp=False", "--text=a=true"]) == [
         "stt", "train", "--early_stop", "--no-amp", "--text=a=true"]
-    assert _as_click(["stt", "train", "--layer_norm=1", "--amp", "0", "--utf8=f", "--epochs=1", "--n-steps", "1", "t"]) == [
-        "stt", "train", "--layer_norm", "--no-amp", "--no-utf8", "--epochs=1", "--n-steps", "1", "t"]
+    assert _as_click(["stt", "train", "--layer_norm=1", "--amp", "0", "--utf8=f", "--epochs=1", "--n-steps", "1"]) == [
+        "stt", "train", "--layer_norm", "--no-amp", "--no-utf8", "--epochs=1", "--n-steps", "1"]
+    assert _as_click(["stt", "train", "--export_description", "true"]) == ["stt", "train", "--export_description", "true"]
+
+
+@pytest.mark.parametrize(("given", "told"), [
+    ({"audio_sample_rate": 11025}, "FEATURE_WIN_LEN: 32 ms are no whole number of samples at AUDIO_SAMPLE_RATE=11025"),
+    ({"audio_sample_rate": 24000, "feature_win_len": 36}, "FEATURE_WIN_LEN: 36 ms are no whole number"),  # 863 of 864 in clients
+    ({"audio_sample_rate": 24000, "feature_win_step": 18}, "FEATURE_WIN_STEP: 18 ms are no whole number"),
+    ({"feature_win_len": 20, "feature_win_step": 30}, "FEATURE_WIN_STEP=30 is longer than FEATURE_WIN_LEN=20"),
+])
+def test_windows_that_clients_would_not_hear_are_refused(given, told):
+    with pytest.raises(ValueError, match=told):
+        assert SpeechSettings(**given).features
+
+
+def test_windows():
+    assert SpeechSettings().features == AS_PUBLISHED
+    assert SpeechSettings(audio_sample_rate=44100, feature_win_len=30).features == Features(44100, 30, 20)
 
 
 @pytest.mark.parametrize(("given", "value"), [("--utf8", True), ("--noutf8", False), ("--no-utf8", False), ("--bytes-output-mode", True)])
@@ -98,8 +113,6 @@ def test_other_names_of_switches_are_switches(given, value):
 
 
 def test_names_of_aliases_do_not_hide_settings():
-    from trainer.settings_stt import SpeechSettings
-
     names = set(SpeechSettings.model_fields)
     assert not names & set(SpeechSettings.ineffective)
     assert not names & set(SpeechSettings.aliases)

@@ -176,7 +176,7 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
     if start:
         deepspeech.load_weights(model, transfer(deepspeech.weights_of(model), start, alphabet, s.drop_source_layers)[0])
     if s.epochs:
-        batches = Batches(heard, s.train_batch_size, s.random_seed, math.ceil(s.batch_seconds * 1000 / s.feature_win_step))
+        batches = Batches(heard, s.train_batch_size, s.random_seed, math.ceil(s.batch_seconds * (1000 / s.feature_win_step)))
         total = s.epochs * batches.per_epoch
         seconds = s.features.seconds(int(heard.frames.index["length"].sum()))
         epochs_a_round = max(1, round(ROUND_SECONDS_OF_AUDIO / seconds))

@@ -21,7 +21,7 @@ from trainer import clips, experiment, languages, package
 from trainer.export.contract import Contract
 from trainer.export.scorer import weighed
 from trainer.machine import check_gpu, cores
-from trainer.mfcc import Features
+from trainer.mfcc import AS_PUBLISHED, Features
 from trainer.readers import Utterance
 from trainer.settings import Loaded
 from trainer.settings_stt import SpeechSettings
@@ -117,7 +117,8 @@ def import_set(
         clips.build(out, preparation.import_chunk, plan, -(-count // preparation.CHUNK), f"importing {name} ({use})", workers)
         preparation.finish_lists(out)
 
-    params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": s.max_seconds, "features": s.features}
+    params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": s.max_seconds}
+    params |= {"features": s.features} if s.features != AS_PUBLISHED else {}
     return steps.run(f"import_{use}_{name}", make, params, version=6)
 
 
