@@ -182,7 +182,7 @@ class SpeechSettings(Settings):
                 raise ValueError(f"{name.upper()}: {milliseconds} ms are no whole number of samples at AUDIO_SAMPLE_RATE={rate} for clients: "
                                  "take one more or less")
         if self.feature_win_step > self.feature_win_len:
-            raise ValueError(f"FEATURE_WIN_STEP={self.feature_win_step} is longer than FEATURE_WIN_LEN={self.feature_win_len}: clients crash of it")
+            raise ValueError(f"FEATURE_WIN_STEP={self.feature_win_step} is longer than FEATURE_WIN_LEN={self.feature_win_len}: clients crash on such models")
         return Features(self.audio_sample_rate, self.feature_win_len, self.feature_win_step)
 
     def augmentations(self) -> str:
