@@ -227,7 +227,8 @@ def test_libraries_hear_other_rates_and_windows_as_training_did(home):
         with client.Client(libraries[name], made.folder / file) as loaded:
             assert loaded.sample_rate_hz == 8000
             for number, samples in enumerate(read_clips(8000, first)):
-                assert abs(loaded.hear(samples).confidence - decode(own.raw(number), Search(500))[1]) < 0.01, name
+                wanted = decode(own.raw(number), Search(500))[1]  # near ties of a network that has learned little differ; other features by 20 %
+                assert loaded.hear(samples).confidence == pytest.approx(wanted, rel=0.01), name
 
 
 @pytest.fixture(scope="module")
