@@ -1,3 +1,7 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -23,6 +27,16 @@ def test_same_clips_whatever_was_said_before(tmp_path, workers):
         clips.build(tmp_path / f"{name}2", synthesis.speak_chunk, plan2, 1, name, workers, fresh=True)
     assert (tmp_path / "a/data.raw").read_bytes() == (tmp_path / "b/data.raw").read_bytes()
     assert len(set(clips.Clips(tmp_path / "a").index["length"])) > 30
+
+
+def test_same_breath_whatever_was_drawn_before():
+    """A voice with breath in a process of its own, after none and after seven of C's random numbers."""
+    program = ("import ctypes, hashlib, sys; [ctypes.CDLL(None).rand() for _ in range(int(sys.argv[1]))]; "
+               "from trainer.wakeword.engines import espeak; print(hashlib.sha256(espeak.speak('yes', 'en-us+f2', 150, 50, 50, 1.0)).hexdigest())")
+    root = Path(synthesis.__file__).parents[2]
+    said = [subprocess.run([sys.executable, "-c", program, drawn], cwd=root, capture_output=True, text=True, check=True).stdout for drawn in "07"]
+    assert said[0] == said[1]
+    assert len(said[0]) == 65
 
 
 def test_timbre_raises_formants_and_keeps_tempo():

@@ -46,6 +46,7 @@ def _library() -> tuple[ctypes.CDLL, float, list[np.ndarray]]:
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, None, 0)
     if rate <= 0:
         raise EngineError("espeak-ng does not start: its data folder is missing")
+    ctypes.CDLL(None).srand(1)  # breath comes from C's rand(), which other libraries may have called before
     parts: list[np.ndarray] = []
 
     @_CALLBACK
