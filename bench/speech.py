@@ -15,7 +15,7 @@ import soundfile
 
 from trainer import clips
 from trainer.audio import SAMPLE_RATE_HZ
-from trainer.mfcc import MFCCS
+from trainer.mfcc import AS_PUBLISHED, MFCCS
 from trainer.models import deepspeech
 from trainer.readers import Utterance
 from trainer.stt import preparation
@@ -53,7 +53,8 @@ def imported(found: list[Utterance], home: Path, pool: Workers) -> float:
     home.mkdir()
     start = time.perf_counter()
     count = preparation.write_lists(home, found)
-    clips.build(home, preparation.import_chunk, ImportPlan(str(home), ALPHABET, 15.0), -(-count // preparation.CHUNK), "importing", pool)
+    plan = ImportPlan(str(home), ALPHABET, 15.0, AS_PUBLISHED)
+    clips.build(home, preparation.import_chunk, plan, -(-count // preparation.CHUNK), "importing", pool)
     preparation.finish_lists(home)
     assert len(Mels(home)) == len(found)
     return len(found) / (time.perf_counter() - start)
@@ -105,7 +106,7 @@ def plain_training_rate(stored: Path, seconds: float) -> float:
 
 def _set(stored: Path) -> Clips:
     mels = Mels(stored)
-    return Clips(mels, [np.array(ALPHABET.encode(SENTENCE), np.int32)] * len(mels), [Utterance("", "")] * len(mels))
+    return Clips(mels, [np.array(ALPHABET.encode(SENTENCE), np.int32)] * len(mels), [Utterance("", "")] * len(mels), AS_PUBLISHED)
 
 
 def _rate(model: keras.Model, loss: Any, batch: Any, seconds: float) -> float:

@@ -96,7 +96,9 @@ def _as_click(arguments: list[str]) -> list[str]:
     """The originals' ways of writing in ours: `--flag true`, `--flag=false`, and lists with spaces."""
     if arguments[:1] != ["stt"]:
         return arguments
-    switches = _switches()
+    from trainer import settings
+
+    switches = {"--" + name.replace("_", "-") for name in settings.kinds()["SpeechSettings"].switches()}
 
     def switched(flag: str, value: str) -> bool:
         return value.lower() in SWITCHED and flag.replace("_", "-") in switches
@@ -117,16 +119,6 @@ def _as_click(arguments: list[str]) -> list[str]:
         else:
             found.append(word)
     return found
-
-
-def _switches() -> set[str]:
-    """Flags of speech to text that are true or false."""
-    from trainer import settings
-
-    fields = settings.kinds()["SpeechSettings"]
-    names = {name for name, field in fields.model_fields.items() if field.annotation is bool}
-    names |= {alias for alias, meant in fields.aliases.items() if names & set(meant)}
-    return {"--" + name.replace("_", "-") for name in names}
 
 
 def _one_line(error: BaseException) -> str:
@@ -201,9 +193,10 @@ def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...,
 
     def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
         fields = settings.kinds()[kind]
+        switches = fields.switches()
         for name in (*fields.aliases, *fields.ineffective):
             flag = "--" + name.replace("_", "-")
-            if any(fields.model_fields[target].annotation is bool for target in fields.aliases.get(name, ())):
+            if name in switches:
                 command = _switch(flag, name, hidden=True)(command)
             else:
                 value: dict[str, Any] = {"flag_value": "true", "is_flag": False} if name in fields.ineffective else {}
@@ -211,7 +204,7 @@ def _settings_options(kind: str) -> Callable[[Callable[..., Any]], Callable[...,
         for name, field in reversed(fields.model_fields.items()):
             flag = "--" + name.replace("_", "-")
             told = f"{field.description} [default: {field.default}]" if field.default not in (None, "", False) else field.description
-            if field.annotation is bool:
+            if name in switches:
                 option = _switch(flag, name, help=told)
             elif name == "augment":
                 option = click.option(flag, multiple=True, callback=lambda _, __, given: " ".join(given) or None, help=told, metavar="SPEC")

@@ -38,6 +38,12 @@ class Settings(BaseSettings):
     ineffective: ClassVar[dict[str, str]] = {}  # names of other trainers that would do nothing, and why
 
     @classmethod
+    def switches(cls) -> set[str]:
+        """Settings that are true or false, and other names of them."""
+        names = {name for name, field in cls.model_fields.items() if field.annotation is bool}
+        return names | {alias for alias, meant in cls.aliases.items() if names & set(meant)}
+
+    @classmethod
     def settings_customise_sources(
         cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,

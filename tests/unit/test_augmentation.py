@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from trainer import audio
-from trainer.mfcc import Features, cepstra
+from trainer.mfcc import AS_PUBLISHED, Features, cepstra
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.augmentation import KINDS, AugmentError, Range, parse
@@ -21,14 +21,14 @@ def clip(tmp_path, rng):
 
 
 def test_syntax():
-    entry = parse("pitch[p=0.1,pitch=1:1.2~0.1] time_mask[domain=features,n=2]").entries
+    entry = parse("pitch[p=0.1,pitch=1:1.2~0.1] time_mask[domain=features,n=2]", AS_PUBLISHED).entries
     assert (entry[0].probability, entry[0].values["pitch"], entry[0].domain) == (0.1, Range(1, 1.2, 0.1), "spectrogram")
     assert entry[1].domain == "features"
-    spaced = parse("reverb[p=0.1, delay=50.0~30.0] overlay[source=/my dir/x.sdb,snr=3] volume").entries
+    spaced = parse("reverb[p=0.1, delay=50.0~30.0] overlay[source=/my dir/x.sdb,snr=3] volume", AS_PUBLISHED).entries
     assert [e.name for e in spaced] == ["reverb", "overlay", "volume"]
     assert spaced[0].values["delay"] == Range(50, 50, 30)
     assert spaced[1].values["source"] == "/my dir/x.sdb"
-    assert parse("warp[nt=2]").entries[0].values["num_t"] == Range(2, 2)
+    assert parse("warp[nt=2]", AS_PUBLISHED).entries[0].values["num_t"] == Range(2, 2)
     drawn = [Range(1, 2, 0.5).draw(0.5, np.random.default_rng(i)) for i in range(50)]
     assert 1 <= min(drawn) < 1.5 < max(drawn) <= 2
 
@@ -41,7 +41,7 @@ def test_syntax():
 ])
 def test_refused(text, told):
     with pytest.raises(AugmentError, match=told.replace("[", r"\[")):
-        parse(text)
+        parse(text, AS_PUBLISHED)
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
@@ -50,7 +50,7 @@ def test_every_kind_changes_a_clip_repeatably(name, clip, tmp_path):
     for domain in KINDS[name].domains:
         extra = f",domain={domain}" if len(KINDS[name].domains) > 1 else ""
         source = f"source={tmp_path / 'noise.csv'}" if name == "overlay" else "warp_f=0.3" if name == "warp" else "p=1"
-        found = parse(f"{name}[{source}{extra}]")
+        found = parse(f"{name}[{source}{extra}]", AS_PUBLISHED)
         made = []
         for _ in range(2):
             rng = np.random.default_rng(3)
@@ -64,7 +64,7 @@ def test_every_kind_changes_a_clip_repeatably(name, clip, tmp_path):
 
 
 def test_tempo_keeps_the_frames_that_the_text_needs(clip):
-    assert len(parse("tempo[factor=50]").log_mels([clip], [30], 0.0, np.random.default_rng(0))[0]) >= 30
+    assert len(parse("tempo[factor=50]", AS_PUBLISHED).log_mels([clip], [30], 0.0, np.random.default_rng(0))[0]) >= 30
 
 
 def test_flags_of_0_7_are_mapped():
@@ -72,7 +72,7 @@ def test_flags_of_0_7_are_mapped():
                        augmentation_spec_dropout_keeprate=0.9, augment="volume")
     assert s.augmentations() == ("dropout[rate=0.1] frequency_mask[n=3,size=2.5~2.5] time_mask[n=3,size=20~20] pitch[pitch=1.075~0.125] "
                                  "tempo[factor=1.1~0.1] add[stddev=0.2] volume")
-    assert len(parse(s.augmentations()).entries) == 7
+    assert len(parse(s.augmentations(), s.features).entries) == 7
 
 
 def test_flags_of_0_7_count_frames():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from trainer.clips import build
+from trainer.mfcc import AS_PUBLISHED
 from trainer.readers import Utterance
 from trainer.stt.batches import Changes
 from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Mels
@@ -47,7 +48,7 @@ def clips(tmp_path):
     build(tmp_path, spoken, None, 1, "spoken", None)
     speakers = ("x", "x", "y", "x", "y", "z")
     return Clips(Mels(tmp_path), [np.array(ALPHABET.encode(text), np.int32) for text in SAID],
-                 [Utterance(f"{i}.wav", text, speaker) for i, (text, speaker) in enumerate(zip(SAID, speakers, strict=True))])
+                 [Utterance(f"{i}.wav", text, speaker) for i, (text, speaker) in enumerate(zip(SAID, speakers, strict=True))], AS_PUBLISHED)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ import pytest
 
 from trainer.clips import build
 from trainer.metrics import bootstrap, edit_distance, standard_error
+from trainer.mfcc import AS_PUBLISHED
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.batches import Batches, Changes, batch_of, other_voice
@@ -26,7 +27,8 @@ def ramps(plan, chunk):
 @pytest.fixture
 def clips(tmp_path, workers):
     build(tmp_path, ramps, None, 1, "ramps", workers)
-    return Clips(Mels(tmp_path), [np.arange(1 + i % 5, dtype=np.int32) for i in range(23)], [Utterance(f"{i}.wav", "") for i in range(23)])
+    labels = [np.arange(1 + i % 5, dtype=np.int32) for i in range(23)]
+    return Clips(Mels(tmp_path), labels, [Utterance(f"{i}.wav", "") for i in range(23)], AS_PUBLISHED)
 
 
 def test_an_epoch_holds_each_clip_once_and_the_longest_come_first(clips):
@@ -56,7 +58,7 @@ def test_batches_are_padded_and_told(clips):
 
 def test_changed_clips_keep_the_frames_that_their_text_needs(rng):
     mels = rng.normal(0, 1, (12, 40)).astype(np.float32)
-    lengths = {len(other_voice(mels.copy(), 12, rng, 1.0)) for _ in range(50)}
+    lengths = {len(other_voice(mels.copy(), 12, rng, 1.0, AS_PUBLISHED)) for _ in range(50)}
     assert min(lengths) == 12
     assert max(lengths) > 12
     assert frames_needed("hello") == 6

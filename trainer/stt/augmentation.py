@@ -17,12 +17,11 @@ from typing import Any
 
 import numpy as np
 import soundfile
-import soxr
 from scipy.ndimage import map_coordinates
 
 from trainer import audio, readers
 from trainer.audio import Audio, AudioError
-from trainer.mfcc import AS_PUBLISHED, Features
+from trainer.mfcc import Features
 from trainer.readers import Utterance
 
 DOMAINS = ("sample", "signal", "spectrogram", "features")
@@ -97,7 +96,7 @@ class Augmentation:
     """The whole list, and what is made of the clips."""
 
     entries: tuple[Augment, ...]
-    features: Features = AS_PUBLISHED
+    features: Features
 
     def sources(self) -> list[Utterance]:
         """What is laid over, of all overlays. Raises ReaderError, AugmentError."""
@@ -114,28 +113,28 @@ class Augmentation:
             return list(pool.map(lambda job: self._log_mels(job[0], job[1], clock, job[2]), zip(clips, needed, seeds, strict=True)))
 
     def _log_mels(self, clip: Utterance, needed: int, clock: float, rng: np.random.Generator) -> np.ndarray:
-        features = self.features
-        samples = _heard(clip, features)
+        samples = _heard(clip, self.features)
         for domain in ("sample", "signal"):
-            for entry in self.of(domain):
-                if rng.random() < entry.probability:
-                    samples = SAMPLE[entry.name](samples, entry.drawn(clock, rng) | {"features": features}, rng)
-        spectrum = features.spectrogram(features.padded(samples.astype(np.float32)))
-        for entry in self.of("spectrogram"):
-            if rng.random() < entry.probability:
-                changed = SPECTRUM[entry.name](spectrum, entry.drawn(clock, rng) | {"features": features, "needed": needed}, rng)
-                spectrum = changed if len(changed) >= needed else spectrum
-        return features.mel_logarithms(np.maximum(spectrum, 0))
+            samples = self._changed(domain, samples, clock, rng)
+        spectrum = self.features.spectrogram(self.features.padded(samples.astype(np.float32)))
+        spectrum = self._changed("spectrogram", spectrum, clock, rng, needed)
+        return self.features.mel_logarithms(np.maximum(spectrum, 0))
 
     def mfccs(self, x: np.ndarray, lengths: Sequence[int], clock: float, rng: np.random.Generator) -> None:
         """MFCCs of a batch (b, t, 26), in place."""
         for row, length in enumerate(lengths):
-            for entry in self.of("features"):
-                if rng.random() < entry.probability:
-                    x[row, :length] = SPECTRUM[entry.name](x[row, :length], entry.drawn(clock, rng) | {"features": self.features}, rng)
+            x[row, :length] = self._changed("features", x[row, :length], clock, rng)
+
+    def _changed(self, domain: str, x: np.ndarray, clock: float, rng: np.random.Generator, needed: int = 0) -> np.ndarray:
+        """After the entries of a domain, each by its chance; what would leave fewer rows than `needed` is not done."""
+        for entry in self.of(domain):
+            if rng.random() < entry.probability:
+                changed = CHANGES[entry.name](x, entry.drawn(clock, rng) | {"features": self.features, "needed": needed}, rng)
+                x = changed if len(changed) >= needed else x
+        return x
 
 
-def parse(text: str, features: Features = AS_PUBLISHED) -> Augmentation:
+def parse(text: str, features: Features) -> Augmentation:
     """Entries separated by spaces, which may also stand in their brackets. Raises AugmentError."""
     return Augmentation(tuple(_entry(entry) for entry in re.findall(r"[^\s\[]*\[[^\]]*\]\S*|\S+", text)), features)
 
@@ -250,7 +249,7 @@ def _reverb(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audi
 def _resample(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
     full = v["features"].sample_rate_hz
     rate = float(np.clip(v["rate"], 1000, full))
-    low = soxr.resample(soxr.resample(samples, full, rate), rate, full)
+    low = audio.resample(audio.resample(samples, full, to_hz=rate), rate, to_hz=full)
     return np.pad(low, (0, max(0, len(samples) - len(low))))[: len(samples)]
 
 
@@ -329,7 +328,6 @@ def _multiply(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.
 
 
 Change = Callable[[np.ndarray, dict[str, Any], np.random.Generator], np.ndarray]
-SAMPLE: dict[str, Change] = {"overlay": _overlay, "codec": _codec, "reverb": _reverb, "resample": _resample, "volume": _volume,
-                             "time_mask": _time_mask, "dropout": _dropout, "add": _add, "multiply": _multiply}
-SPECTRUM: dict[str, Change] = {"pitch": _pitch, "tempo": _tempo, "warp": _warp, "frequency_mask": _frequency_mask,
-                               "time_mask": _time_mask, "dropout": _dropout, "add": _add, "multiply": _multiply}
+CHANGES: dict[str, Change] = {"overlay": _overlay, "codec": _codec, "reverb": _reverb, "resample": _resample, "volume": _volume,
+                              "pitch": _pitch, "tempo": _tempo, "warp": _warp, "frequency_mask": _frequency_mask,
+                              "time_mask": _time_mask, "dropout": _dropout, "add": _add, "multiply": _multiply}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.mfcc import AS_PUBLISHED, FILTERS, Features
+from trainer.mfcc import FILTERS, Features
 from trainer.stt.augmentation import Augmentation, rows_at
 from trainer.stt.preparation import Clips, frames_needed, mfcc_batch, padded_frames
 from trainer.stt.splicing import Words
@@ -62,7 +62,7 @@ def batch_of(
     return x, y, np.ones(len(numbers), np.float32)
 
 
-def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float, features: Features = AS_PUBLISHED) -> np.ndarray:
+def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float, features: Features) -> np.ndarray:
     """Another tempo, size of head (frequencies scaled), microphone (level and tilt), noise, and SpecAugment's masks.
 
     `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the head.

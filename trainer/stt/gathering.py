@@ -302,9 +302,8 @@ def tell(material: Material, sets: Mapping[str, Mapping[str, Path]], features: F
         example.setdefault(reason, f"{Path(path).name} '{transcript[:40]}'")
     for use, by_name in sets.items():
         for name, folder in by_name.items():
-            index = preparation.Mels(folder).index
-            hours = features.seconds(int(index["length"].sum())) / 3600
-            log.info("%s %s: %d of %d clips, %.2f h", use, name, len(index), len(material.split.sets[use][name]), hours)
+            mels = preparation.Mels(folder)
+            log.info("%s %s: %d of %d clips, %.2f h", use, name, len(mels), len(material.split.sets[use][name]), mels.hours(features))
             for path, reason, transcript in preparation.rejected(folder):
                 short = preparation.short_reason(reason)
                 aside[short] += 1

@@ -118,7 +118,7 @@ def import_set(
         preparation.finish_lists(out)
 
     params = {"utterances": gathering.utterance_key(utterances), "labels": alphabet.labels, "max_seconds": s.max_seconds}
-    params |= {"features": s.features} if s.features != AS_PUBLISHED else {}
+    params |= {"features": s.features} if s.features != AS_PUBLISHED else {}  # what older versions imported stays
     return steps.run(f"import_{use}_{name}", make, params, version=6)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from trainer import audio
 from trainer.audio import AudioError
 from trainer.clips import Row, Store
-from trainer.mfcc import AS_PUBLISHED, FILTERS, MFCCS, Features, cepstra
+from trainer.mfcc import FILTERS, MFCCS, Features, cepstra
 from trainer.readers import Utterance, lines
 from trainer.text import Alphabet
 
@@ -29,6 +29,10 @@ class Mels(Store):
 
     dtype = np.float32
     width = FILTERS
+
+    def hours(self, features: Features) -> float:
+        """Total length."""
+        return features.seconds(int(self.index["length"].sum())) / 3600
 
 
 class Joined:
@@ -55,7 +59,7 @@ class Clips:
     frames: Mels | Joined
     labels: Sequence[np.ndarray]
     names: Sequence[Utterance]
-    features: Features = AS_PUBLISHED
+    features: Features
 
     @property
     def longest(self) -> int:
@@ -83,7 +87,7 @@ class ImportPlan:
     folder: str
     alphabet: Alphabet
     max_seconds: float
-    features: Features = AS_PUBLISHED
+    features: Features
 
 
 def frames_needed(labels: Sequence[Any] | np.ndarray) -> int:

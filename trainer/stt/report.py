@@ -86,10 +86,9 @@ def data(parts: Parts) -> list[tuple[str, ...]]:
     rows: list[tuple[str, ...]] = []
     for use, by_name in parts.sets.items():
         for name, folder in by_name.items():
-            index = Mels(folder).index
+            mels = Mels(folder)
             title, licence, source = parts.titles[name]
-            hours = parts.settings.features.seconds(int(index["length"].sum())) / 3600
-            rows.append((use, title, str(len(index)), f"{hours:.2f}", licence, source))
+            rows.append((use, title, str(len(mels)), f"{mels.hours(parts.settings.features):.2f}", licence, source))
     return rows
 
 
