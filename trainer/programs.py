@@ -1,38 +1,55 @@
-"""Run an external program: logged command, time limit, the end of its output on failure; and keep libraries quiet."""
+"""Run an external program: logged command, how long it takes, the end of its output on failure; and keep libraries quiet."""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 log = logging.getLogger("trainer")
+TOLD_EVERY_SECONDS = 30.0
 
 
 class ProgramError(Exception):
     """A program that is missing, failed or took too long; one line with the end of its output."""
 
 
-def run(command: Sequence[str], timeout_seconds: float, environment: Mapping[str, str] | None = None) -> str:
-    """Its standard output. Raises ProgramError."""
+def run(command: Sequence[str], timeout_seconds: float | None = None, given: Path | None = None, stages: str = "") -> str:
+    """Its standard output; `given`: the file that it reads. While it runs a line every 30 s tells how long it has, and the last match of the
+    pattern `stages` in what it tells. Raises ProgramError."""
     if shutil.which(command[0]) is None:
         raise ProgramError(f"{command[0]}: not installed here")
     log.debug("running %s", shlex.join(command))
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_seconds, env=environment, check=False)
-    except subprocess.TimeoutExpired as error:
-        raise ProgramError(f"{command[0]}: not finished after {timeout_seconds:g} s") from error
-    if done.returncode != 0:
-        end = " ".join((done.stderr or done.stdout).split()[-40:])
-        raise ProgramError(f"{command[0]}: failed with exit code {done.returncode}: {end}")
-    return done.stdout
+    start = time.monotonic()
+    with given.open("rb") if given else nullcontext() as file, \
+            subprocess.Popen(command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            while process.returncode is None:
+                try:
+                    out, errors = process.communicate(timeout=TOLD_EVERY_SECONDS)
+                except subprocess.TimeoutExpired as running:
+                    spent = time.monotonic() - start
+                    if timeout_seconds is not None and spent > timeout_seconds:
+                        raise ProgramError(f"{command[0]}: not finished after {timeout_seconds:g} s") from running
+                    stage = re.findall(stages, (running.stderr or b"").decode(errors="replace")) if stages else []
+                    log.info("%s: %s%.0f s so far", command[0], f"{stage[-1]}, " if stage else "", spent)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode != 0:
+        end = " ".join((errors or out).split()[-40:])
+        raise ProgramError(f"{command[0]}: failed with exit code {process.returncode}: {end}")
+    return out
 
 
 @contextmanager

@@ -102,7 +102,7 @@ def test_gives_a_package_and_then_has_nothing_to_do(data):
     told = docker("-e", "LM_ALPHA=1.2", *mount, *TRAIN).stderr
     assert "LM_ALPHA given: not tuned" in told
     assert "scorer: runs again, changed: alpha" in told
-    for step in ("train_speech: ", "language_model: ", "export_speech: ", "import_train_all: "):
+    for step in ("train_speech: ", "lm_text: ", "language_model: ", "export_speech: ", "import_train_all: "):
         assert step not in told
     model = f"/data/output/{folder.name}/output_graph.pbmm"
     heard = docker(*mount, "trainer", "stt", "transcribe", "--model", model, "/data/none.wav", "/data/0.wav", check=False)

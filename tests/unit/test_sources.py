@@ -46,6 +46,9 @@ def test_texts_of_all_kinds_by_the_same_rules(tmp_path):
     assert (tmp_path / "out").read_text().splitlines() == ["l'eau", "un essai de phrase", "oui"]
     assert told["a.txt.xz"] == {"taken": 1, "refused": 1, "in dev or test": 0}
     assert told["b.txt.gz"]["in dev or test"] == 1
+    (tmp_path / "d.txt").write_text("<s> with marks </s>\n")
+    language_model.write_text(tmp_path / "out", [tmp_path / "d.txt"], None, set(), [])
+    assert (tmp_path / "out").read_text() == "with marks\n"
     with pytest.raises(TextError, match="the text of the language model is empty"):
         language_model.write_text(tmp_path / "out", [tmp_path / "b.txt.gz"], Rules(), {"un essai de phrase"}, [])
     (tmp_path / "c.txt.gz").write_bytes(b"no gzip")

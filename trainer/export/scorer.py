@@ -19,6 +19,7 @@ KENLM_MAGIC = b"mmap lm http://kheafield.com/code format version 5\n\0"
 PROPERTIES = 0xA5AA5A950001
 FST_MAGIC, ALIGNED = 2125659606, 4
 NOT_WORDS = {"<s>", "</s>", "<unk>"}
+ADVICE = "give LM_TEXT as transcripts are written (mostly lower case, no punctuation), or rules that make it so (VALIDATE_RULES)"
 Arcs = tuple[tuple[int, int], ...]  # (label, state) sorted by label
 
 
@@ -121,7 +122,7 @@ def write(kenlm: Path, words: Iterable[str], alphabet: Alphabet, alpha: float, b
     """
     sequences, left_out = spelled(words, alphabet)
     if not sequences:
-        raise TextError(f"{kenlm}: none of its words can be spelled with the alphabet")
+        raise TextError(f"none of the language model's words can be spelled with the alphabet, such as '{left_out[0]}': {ADVICE}")
     head = struct.pack("<iiB", MAGIC, FILE_VERSION, alphabet.of_bytes) + _weights(alpha, beta)
     model = kenlm.read_bytes()
     if not model.startswith(KENLM_MAGIC):

@@ -16,10 +16,11 @@ from trainer.stt import sources
 from trainer.text import SPACE, Alphabet, Rules, TextError, normal
 
 log = logging.getLogger("trainer")
-HOUR = 3600.0
 VARIANTS = 20  # of each transcript; 5 gain half as much
 Classes = tuple[tuple[str, ...], ...]
 BINARY, VOCABULARY, PACKAGE = "lm.binary", "vocabulary.txt", "kenlm.scorer"
+TEXT, COUNTS = "text.txt", "text.json"
+STAGES = "=== (.*) ==="  # as lmplz tells them
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,9 @@ def write_text(
                 if sentence is None:
                     refused += 1
                     continue
-                said = unspaced(sentence) if characters else sentence
+                # lmplz refuses its own marks, which prepared texts may hold
+                said = " ".join(word for word in sentence.split() if word not in scorer.NOT_WORDS) if "<" in sentence else sentence
+                said = unspaced(said) if characters else said
                 if said in held_out:
                     left_out += 1
                 else:
@@ -130,8 +133,7 @@ def build(text: Path, plan: LanguageModelPlan, out: Path) -> None:
 
     A small text has too few n-grams for Kneser-Ney's discounts: lmplz is then run again with --discount_fallback.
     """
-    with text.open(encoding="utf-8") as lines:
-        words = scorer.vocabulary(lines, plan.top_k)
+    words = scorer.vocabulary(sources.text_lines(text), plan.top_k)
     if not words:
         raise ProgramError(f"{text}: the text of the language model is empty")
     listed, arpa, filtered = out / VOCABULARY, out / "lm.arpa", out / "lm_filtered.arpa"
@@ -140,15 +142,15 @@ def build(text: Path, plan: LanguageModelPlan, out: Path) -> None:
     if plan.prune.split():
         command += ["--prune", *plan.prune.split()[: plan.order]]
     try:
-        run(command, HOUR)
+        run(command, stages=STAGES)
     except ProgramError as error:
         if "discount" not in str(error).lower():
             raise
         log.warning("too few different n-grams for Kneser-Ney (of %d words): fixed discounts are used (--discount_fallback)", len(words))
-        run([*command, "--discount_fallback"], HOUR)
-    run(["sh", "-c", 'exec filter single model:"$1" "$2" <"$0"', str(listed), str(arpa), str(filtered)], HOUR)
+        run([*command, "--discount_fallback"], stages=STAGES)
+    run(["filter", "single", f"model:{arpa}", str(filtered)], given=listed)
     # -v: without the words' strings, behind which clients would not find the automaton
-    run(["build_binary", "-a", str(plan.pointer_bits), "-q", str(plan.quantization_bits), "-v", "trie", str(filtered), str(out / BINARY)], HOUR)
+    run(["build_binary", "-a", str(plan.pointer_bits), "-q", str(plan.quantization_bits), "-v", "trie", str(filtered), str(out / BINARY)])
     arpa.unlink()
     filtered.unlink()
 
@@ -159,7 +161,8 @@ def pack(folder: Path, alphabet: Alphabet, alpha: float, beta: float, out: Path)
     package = out / PACKAGE
     left_out = scorer.write(folder / BINARY, words, alphabet, alpha, beta, package)
     if left_out:
-        log.warning("%d of %d words have characters outside the alphabet and are left out: %s", len(left_out), len(words), _some(left_out))
+        log.warning("scorer: %d of %d words have characters outside the alphabet and are left out: %s; %s", len(left_out), len(words),
+                    _some(left_out), scorer.ADVICE)
     return package
 
 

@@ -78,10 +78,13 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
         gathering.tell(material, sets, s.features, steps.work / "rejected.csv")
         if until == "import":
             return Result(steps.work, {}, made=steps.made)
-        built = None if why else build_language_model(steps, s, material)
-        if until == "lm" and built:
-            packed = pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta)
-            return Result(packed, {}, made=steps.made)
+        text = built = None
+        if not why:
+            text = write_lm_text(steps, s, material)
+            built = build_language_model(steps, s, text)
+            packed = pack_scorer(steps, s, material.alphabet, built, s.lm_alpha, s.lm_beta)  # what is wrong with it is said before training
+            if until == "lm":
+                return Result(packed, {}, made=steps.made)
         trained = train(steps, s, material.alphabet, sets, start, gathering.utterance_key(laid_over) if laid_over else "")
         scored = make_scorer(loaded, steps, workers, material.alphabet, built, trained, sets, asked=until == "tune")
         if until == "tune":
@@ -93,7 +96,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
         figures = dict(json.loads((tested / "figures.json").read_text(encoding="utf-8")))
     if until == "test":
         return Result(tested, figures, made=steps.made)
-    return deliver(loaded, steps, material, sets, trained, built, scored, exported, tested, log_file)
+    return deliver(loaded, steps, material, sets, trained, text, scored, exported, tested, log_file)
 
 
 def _alphabet(steps: Steps, material: Material) -> Result:
@@ -140,10 +143,9 @@ def no_scorer(s: SpeechSettings, material: Material) -> str:
     return ""
 
 
-def build_language_model(steps: Steps, s: SpeechSettings, material: Material) -> Path:
-    """lm.binary and vocabulary.txt. Raises ProgramError and TextError."""
+def write_lm_text(steps: Steps, s: SpeechSettings, material: Material) -> Path:
+    """text.txt, what the language model learns from, and text.json, which tells what it was made of. Raises TextError, CorpusError."""
     trained_on = material.split.of("train")
-    plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, s.lm_pointer_bits, s.lm_quantization_bits)
     said = [u.transcript for use in ("dev", "test") for u in material.split.of(use)]
     if s.bytes_output_mode:
         held_out = {text for text in map(language_model.unspaced, said) if len(text) > 6}
@@ -151,16 +153,25 @@ def build_language_model(steps: Steps, s: SpeechSettings, material: Material) ->
         held_out = {text for text in said if len(text.split()) > 3}  # shorter ones anybody says
 
     def make(out: Path) -> None:
-        counted = language_model.write_text(
-            out / "text.txt", material.texts, material.rules, held_out, trained_on, s.bytes_output_mode, material.classes, s.random_seed)
-        (out / "text.json").write_text(json.dumps(counted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        language_model.build(out / "text.txt", plan, out)
+        counted = language_model.write_text(out / language_model.TEXT, material.texts, material.rules, held_out, trained_on,
+                                            s.bytes_output_mode, material.classes, s.random_seed)
+        (out / language_model.COUNTS).write_text(json.dumps(counted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     left_out = hashlib.sha256("\n".join(sorted(held_out)).encode()).hexdigest()[:16]
-    key = {"texts": material.text_keys, "plan": plan, "rules": material.rules, "held_out": left_out}
+    key: dict[str, Any] = {"texts": material.text_keys, "rules": material.rules, "held_out": left_out}
     key |= {"of": "characters"} if s.bytes_output_mode else {}
     key |= {"classes": material.classes, "seed": s.random_seed} if material.classes else {}
-    return steps.run("language_model", make, key, version=3)
+    return steps.run("lm_text", make, key)
+
+
+def build_language_model(steps: Steps, s: SpeechSettings, text: Path) -> Path:
+    """lm.binary and vocabulary.txt. Raises ProgramError."""
+    plan = LanguageModelPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, s.lm_pointer_bits, s.lm_quantization_bits)
+
+    def make(out: Path) -> None:
+        language_model.build(text / language_model.TEXT, plan, out)
+
+    return steps.run("language_model", make, {"plan": plan}, {"text": text}, version=4)
 
 
 def make_scorer(
@@ -375,7 +386,7 @@ def test(
 
 
 def deliver(
-    loaded: Loaded, steps: Steps, material: Material, sets: Sets, trained: Path, built: Path | None, scored: Path | None, exported: Path,
+    loaded: Loaded, steps: Steps, material: Material, sets: Sets, trained: Path, text: Path | None, scored: Path | None, exported: Path,
     tested: Path, log_file: Path,
 ) -> Result:
     """The finished folder: model, scorer, model card, report, and what was set aside."""
@@ -384,7 +395,7 @@ def deliver(
     described = {name: getattr(s, name) for name in type(s).model_fields if name.startswith("export_")}
 
     def make(out: Path) -> None:
-        parts = report.Parts(s, material.titles(sets), figures, sets, trained, scored, exported, material, built)
+        parts = report.Parts(s, material.titles(sets), figures, sets, trained, scored, exported, material, text)
         report.write_card(parts, out / report.card_name(s))
         report.write_page(parts, out / "report.html")
         preparation.join_rejected([f for found in sets.values() for f in found.values()], material.rejected_rows(), out / "rejected.csv")
@@ -392,7 +403,7 @@ def deliver(
             report.write_zip(parts, out)
 
     inputs = {"exported": exported, "tested": tested, "trained": trained, **{f"{use}_{n}": p for use, f in sets.items() for n, p in f.items()}}
-    inputs |= ({"scorer": scored} if scored else {}) | ({"language_model": built} if built else {})
+    inputs |= ({"scorer": scored} if scored else {}) | ({"lm_text": text} if text else {})
     card = steps.run("card", make, {"described": described, "rejected": material.rejected_key()}, inputs, version=2)
     pointer = card / "delivered"
     if pointer.exists() and Path(pointer.read_text()).exists():

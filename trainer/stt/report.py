@@ -13,7 +13,7 @@ from trainer.corpora import sha256_of
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.decoder import read_scorer
 from trainer.stt.gathering import Material
-from trainer.stt.language_model import PACKAGE
+from trainer.stt.language_model import COUNTS, PACKAGE
 from trainer.stt.preparation import Mels, rejected, short_reason
 
 TEXT_COLUMNS = ["text", "sentences", "refused by the rules", "left out: in dev or test"]
@@ -32,7 +32,7 @@ class Parts:
     scored: Path | None
     exported: Path
     material: Material
-    built: Path | None  # the language model, of which text.json tells what it was made of
+    text: Path | None  # of the language model
 
 
 def name_of(s: SpeechSettings) -> str:
@@ -139,7 +139,7 @@ def write_zip(parts: Parts, out: Path) -> None:
 
 def _texts(parts: Parts) -> list[tuple[str, ...]]:
     """(text, sentences taken, refused, left out)."""
-    counted = json.loads((parts.built / "text.json").read_text(encoding="utf-8")) if parts.built else {}
+    counted = json.loads((parts.text / COUNTS).read_text(encoding="utf-8")) if parts.text else {}
     return [(name, *map(str, counts.values())) for name, counts in counted.items()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import json
 import logging
 import lzma
@@ -15,6 +16,7 @@ from pathlib import Path
 
 from trainer.corpora import Archive, CorpusError, fetch_to, sha256_of, unpack
 from trainer.steps import Steps
+from trainer.workers import progress
 
 log = logging.getLogger("trainer")
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
@@ -116,15 +118,20 @@ def unpacked(steps: Steps, name: str, found: Sequence[Path], sha256: str) -> Pat
 
 
 def text_lines(path: Path) -> Iterator[str]:
-    """Lines of a text, of a compressed one, or of all texts in a folder. Raises CorpusError."""
+    """Lines of a text, of a compressed one, or of all texts in a folder, with progress. Raises CorpusError."""
     if path.is_dir():
         for inner in sorted(p for p in path.rglob("*") if p.is_file() and ".txt" in p.name):
             yield from text_lines(inner)
         return
-    opener = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, open)
+    opener = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}.get(path.suffix, lambda raw: raw)
     try:
-        with opener(path, "rt", encoding="utf-8-sig") as file:  # type: ignore[operator]  # four kinds of open
-            yield from file
+        with path.open("rb") as raw, progress(f"reading {path.name}", max(1, path.stat().st_size), unit="B") as bar:
+            seen = 0
+            for number, line in enumerate(io.TextIOWrapper(opener(raw), encoding="utf-8-sig")):  # type: ignore[operator]  # kinds of open
+                yield line
+                if number % 1000 == 0:
+                    bar.update(raw.tell() - seen)
+                    seen = raw.tell()
     except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError) as error:
         raise CorpusError(f"{path}: cannot be read as text ({error})") from error
 
