@@ -450,8 +450,11 @@ def transcribe(model: Path, library: Path | None, scorer: Path | None, data_dir:
     from trainer.audio import AudioError
     from trainer.readers import Utterance
     from trainer.stt.client import fetch
+    from trainer.stt.decoder import read_scorer
     from trainer.stt.evaluation import Run, read_clips
 
+    if scorer:
+        read_scorer(scorer, None)  # of a damaged one the library would die
     library = library or fetch(data_dir / "tools" / "clients")["stt" if model.suffix == ".tflite" else "deepspeech"]
     failed = 0
     with Run(library, model, scorer).client() as client:

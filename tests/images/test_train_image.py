@@ -116,6 +116,13 @@ def test_gives_a_package_and_then_has_nothing_to_do(data):
         given = ["--scorer-path", f"/data/output/{folder.name}/{finished.name}", *more]
         return docker(*mount, "trainer", "stt", stage, *TRAIN[3:], *given).stderr
 
+    labels = [line for line in (folder / "alphabet.txt").read_text().splitlines() if not line.startswith("#")]
+    (data / "other.txt").write_text("\n".join([labels[0], *labels[:0:-1]]) + "\n")
+    owned(data)
+    with_other_labels = ["--scorer-path", f"/data/output/{folder.name}/{finished.name}", "--alphabet-config-path", "/data/other.txt"]
+    wrong = docker(*mount, *TRAIN, *with_other_labels, check=False)
+    assert wrong.returncode == 1
+    assert "kenlm.scorer: made for another alphabet: its language model does not know" in wrong.stderr
     assert "tuned on" not in with_it("export", "--lm-evaluate-range", "")
     assert "tuned on" in with_it("tune")
     tuned = data / re.search(r"(?:Made|There): /data/(\S+)", with_it("tune", "--lm-alpha", "2.5"))[1] / finished.name

@@ -119,6 +119,8 @@ def test_a_scorer_is_read_and_must_fit_the_alphabet(tmp_path):
     row = words.rows(np.array([0]))[0]
     assert (row[0], row[3]) == (-1, -1)  # no word begins with a space, or with the blank
     assert words.rows(row[[2]])[0][0] == 0  # after "b" and a space the next word begins
+    assert {alphabet.decode(labels) for labels in words.some(20)} == {"ab ", "b "}
+    read_scorer(tmp_path / "x.scorer", None)
     with pytest.raises(DecoderError, match="made for another alphabet"):
         read_scorer(tmp_path / "x.scorer", Alphabet((" ", "a")))
     with pytest.raises(DecoderError, match="BYTES_OUTPUT_MODE needs one of characters"):
@@ -128,6 +130,8 @@ def test_a_scorer_is_read_and_must_fit_the_alphabet(tmp_path):
         (tmp_path / "cut.scorer").write_bytes(whole[:length])
         with pytest.raises(DecoderError, match="cut.scorer: cut short"):
             read_scorer(tmp_path / "cut.scorer", alphabet)
+        with pytest.raises(DecoderError, match="cut.scorer: cut short"):
+            read_scorer(tmp_path / "cut.scorer", None)
     with pytest.raises(DecoderError, match="not a scorer"):
         read_scorer(tmp_path / "lm.binary", alphabet)
 

@@ -5,6 +5,7 @@ import logging
 import pytest
 
 from trainer import languages
+from trainer.readers import ReaderError
 from trainer.settings import load
 from trainer.settings_stt import SpeechSettings
 from trainer.steps import Steps
@@ -35,6 +36,15 @@ def test_labels_of_starting_weights_stay_and_others_are_added(collect):
     with pytest.raises(ValueError, match="set BYTES_OUTPUT_MODE=1"):
         collect("a.wav,ab ba\n", known=ByteAlphabet())
     assert collect("a.wav,ab ba\n", known=ByteAlphabet(), drop_source_layers="1").alphabet.labels == (" ", "a", "b")
+
+
+def test_given_files_without_clips_are_told_and_never_replaced(collect, tmp_path):
+    with pytest.raises(ValueError, match=r"DEV_FILES: .*dev\.csv holds no clips"):
+        collect("a.wav,ab ba\n", dev="")
+    with pytest.raises(ValueError, match="DEV_FILES: dev: all clips are set aside: empty transcript"):
+        collect("a.wav,ab ba\n", dev="d.wav,\n")
+    with pytest.raises(ReaderError, match="typo: no such folder"):
+        collect("a.wav,ab ba\n", test_files=f"folder:{tmp_path}/typo")
 
 
 def test_clips_that_are_listed_twice_are_set_aside_and_leaks_told(collect, caplog):

@@ -139,6 +139,13 @@ def test_tables(tmp_path):
     with pytest.raises(ReaderError, match="no column transcript and wav_filename; there are: path, sentence"):
         list(table.read(tmp_path / "b.csv"))
     (tmp_path / "c.csv").write_bytes(b"wav_filename,transcript\n1.wav,\xe9t\xe9\n")
+    for text, told in (("go, stop now", ":3: more cells than columns"), ('"go', ": not a table after line 2")):
+        (tmp_path / "d.csv").write_text(f"wav_filename,transcript\na.wav,yes,\nb.wav,{text}\nc.wav,no\n")
+        with pytest.raises(ReaderError, match=rf"d\.csv{told}"):
+            list(table.read(tmp_path / "d.csv"))
+    (tmp_path / "e.jsonl").write_text('\n["wav_filename", "transcript"]\n')
+    with pytest.raises(ReaderError, match=r"e\.jsonl:2: not a JSON object"):
+        list(table.read(tmp_path / "e.jsonl"))
     with pytest.raises(ReaderError, match=r"c\.csv: not a table in UTF-8"):
         list(table.read(tmp_path / "c.csv"))
 

@@ -71,21 +71,29 @@ def place_of(name: str) -> tuple[str, Path]:
     return "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table", path
 
 
-def rows(path: Path, columns: set[str], dialect: str = "excel", quoted: bool = True) -> Iterator[dict[str, str]]:
-    """Rows of a table with a header; a cell that is not there is empty. Raises ReaderError."""
+def rows(path: Path, columns: set[str], dialect: str = "excel", quoted: bool = True, exact: bool = False) -> Iterator[dict[str, str]]:
+    """Rows of a table with a header; a cell that is not there is empty. Raises ReaderError.
+
+    `exact`: also when a row has more cells than the header, for its text would be cut at the comma, and when a quote is not closed, for rows
+    would be lost in it; corpora are taken as they are.
+    """
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            found = csv.DictReader(file, dialect=dialect, quoting=quoting, restval="")
+            found = csv.DictReader(file, dialect=dialect, quoting=quoting, restval="", strict=exact)
             missing = columns - set(found.fieldnames or ())
             if missing:
                 raise ReaderError(f"{path}: no column {' and '.join(sorted(missing))}; there are: {', '.join(found.fieldnames or ['none'])}")
             for row in found:
-                yield {name: value for name, value in row.items() if name is not None}
+                if any(row.pop(None, ())) and exact:  # cells without a name
+                    raise ReaderError(f"{path}:{found.line_num}: more cells than columns: put a text that holds the separator in quotes")
+                yield row
     except FileNotFoundError as error:
         raise ReaderError(f"{path}: no such file") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
         raise ReaderError(f"{path}: not a table in UTF-8 ({error})") from error
+    except csv.Error as error:
+        raise ReaderError(f"{path}: not a table after line {found.line_num}: {error}; is a quote not closed?") from error
 
 
 def lines(path: Path, encoding: str = "utf-8-sig") -> list[str]:

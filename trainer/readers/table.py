@@ -19,17 +19,19 @@ COLUMNS = {"wav_filename", "transcript"}
 def read(path: Path) -> Iterator[Utterance]:
     """Rows in order. Raises ReaderError when the file or a column is missing."""
     tabs = path.suffix == ".tsv"
-    for row in _json_rows(path) if path.suffix == ".jsonl" else rows(path, COLUMNS, "excel-tab" if tabs else "excel", quoted=not tabs):
+    for row in _json_rows(path) if path.suffix == ".jsonl" else rows(path, COLUMNS, "excel-tab" if tabs else "excel", not tabs, exact=True):
         yield Utterance(str(path.parent / row["wav_filename"]), row["transcript"], row.get("speaker") or row.get("client_id") or "",
                         row.get("split") or "")
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, str]]:
     for number, line in enumerate(lines(path), 1):
+        if not line.strip():
+            continue
         try:
-            row = json.loads(line)
+            row = dict(json.loads(line))
             if missing := COLUMNS - set(row):
                 raise ReaderError(f"{path}:{number}: no {' and '.join(sorted(missing))}")
-        except (json.JSONDecodeError, TypeError) as error:
+        except (ValueError, TypeError) as error:
             raise ReaderError(f"{path}:{number}: not a JSON object ({error})") from error
         yield {name: "" if value is None else str(value) for name, value in row.items()}

@@ -8,6 +8,8 @@ their last byte.
 from __future__ import annotations
 
 import struct
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +25,7 @@ LN10 = 2.302585093
 NO_WORD = -1000.0  # log probability of what is not in the vocabulary
 SURELY_BLANK = 0.999
 START = 0
+TRIED = 100  # words, when a scorer is read
 
 
 class DecoderError(Exception):
@@ -60,6 +63,18 @@ class Vocabulary:
             found[row, self._labels[at] - 1] = np.where(self._final[target], START, target)
         return found
 
+    def some(self, count: int) -> Iterator[list[int]]:
+        """Labels of words, drawn by chance, always the same ones."""
+        rng = np.random.default_rng(0)
+        for _ in range(count):
+            labels: list[int] = []
+            state = START
+            while not labels or state != START:
+                after = self.rows(np.array([state]))[0]
+                labels.append(int(rng.choice(np.flatnonzero(after >= 0))))
+                state = int(after[labels[-1]])
+            yield labels
+
 
 class Scorer:
     """A `.scorer` file: KenLM's model, the automaton, alpha and beta."""
@@ -72,6 +87,10 @@ class Scorer:
             raise DecoderError("the Python package kenlm is not installed: it is in the train image") from error
         self.alpha, self.beta, self.vocabulary = read_scorer(path, alphabet)
         self.model = kenlm.Model(str(path))
+        words = [alphabet.decode(labels).strip() for labels in self.vocabulary.some(TRIED)]
+        if sum(word in self.model for word in words) < TRIED / 2:  # as many labels in another order
+            raise DecoderError(f"{path}: made for another alphabet: its language model does not know '{words[0]}' and other words that its labels "
+                               "spell with this one; give the alphabet that it was made with (ALPHABET_CONFIG_PATH)")
         self.space = alphabet.labels.index(SPACE)
         self.alphabet = alphabet
         self._state = kenlm.State
@@ -100,23 +119,23 @@ def load_scorer(path: Path, alphabet: Alphabet) -> Scorer:
     return Scorer(path, alphabet)
 
 
-def read_scorer(path: Path, alphabet: Alphabet) -> tuple[float, float, Vocabulary]:
-    """(alpha, beta, automaton). Raises DecoderError, also when it was made for another alphabet."""
+def read_scorer(path: Path, alphabet: Alphabet | None) -> tuple[float, float, Vocabulary]:
+    """(alpha, beta, automaton). Raises DecoderError, also when it has more labels than the alphabet, if one is given."""
     try:
         return _parsed(path.read_bytes(), alphabet, path)
     except (struct.error, IndexError, ValueError) as error:
         raise DecoderError(f"{path}: cut short or damaged ({error})") from error
 
 
-def _parsed(data: bytes, alphabet: Alphabet, path: Path) -> tuple[float, float, Vocabulary]:
+def _parsed(data: bytes, alphabet: Alphabet | None, path: Path) -> tuple[float, float, Vocabulary]:
     at = data.rfind(struct.pack("<ii", MAGIC, FILE_VERSION))
     if at < 0:
         raise DecoderError(f"{path}: not a scorer")
-    if data[at + 8] != alphabet.of_bytes:
+    if alphabet and data[at + 8] != alphabet.of_bytes:
         of = "characters, for BYTES_OUTPUT_MODE" if data[at + 8] else "words: BYTES_OUTPUT_MODE needs one of characters"
         raise DecoderError(f"{path}: a scorer of {of}")
     alpha, beta = struct.unpack_from("<dd", data, at + 9)
-    return alpha, beta, _automaton(data, at + 25, len(alphabet.labels) + 1, path)
+    return alpha, beta, _automaton(data, at + 25, len(alphabet.labels) + 1 if alphabet else sys.maxsize, path)
 
 
 def _automaton(data: bytes, at: int, classes: int, path: Path) -> Vocabulary:
@@ -129,7 +148,9 @@ def _automaton(data: bytes, at: int, classes: int, path: Path) -> Vocabulary:
     table = np.frombuffer(data, np.dtype([("final", "<f4"), ("first", "<u4"), ("count", "<u4"), ("unused", "<u8")]), states, start)
     start = -(-(start + 20 * states) // 16) * 16
     found = np.frombuffer(data, np.dtype([("label", "<i4"), ("out", "<i4"), ("weight", "<f4"), ("target", "<i4")]), arcs, start)
-    if len(found) and int(found["label"].max()) >= classes:
+    if not len(found):
+        raise DecoderError(f"{path}: holds no words")
+    if int(found["label"].max()) >= classes:
         raise DecoderError(f"{path}: made for another alphabet: it has labels up to {int(found['label'].max())}, this one {classes - 1}")
     return Vocabulary(table["first"].astype(np.int64), table["count"].astype(np.int64), found["label"].astype(np.int64),
                       found["target"].astype(np.int32), np.isfinite(table["final"]), classes)

@@ -75,6 +75,11 @@ def gather(loaded: Loaded, steps: Steps, language: Language | None, known: Alpha
     if from_language:
         material.split = assign(labelled, s.duplicate_sentence_count if s.duplicate_sentence_count > 1 else 0)
     else:
+        for corpus in labelled:
+            if not corpus.utterances:
+                use, _, name = corpus.name.partition(":")
+                reason = next(reason for u, reason in material.refused if u.split == use)
+                raise ValueError(f"{use.upper()}_FILES: {name}: all clips are set aside: {reason}")
         material.split = _as_given(labelled)
     for use, limit in (("train", s.limit_train), ("dev", s.limit_dev), ("test", s.limit_test)):
         if limit:
@@ -190,6 +195,8 @@ def _of_files(s: SpeechSettings, material: Material) -> list[Corpus]:
             title = kind if kind not in FILES else path.stem
             if kind not in FILES:
                 material.reader_of[title] = kind
+            if not given:
+                raise ValueError(f"{use.upper()}_FILES: {name} holds no clips")
             found.setdefault(f"{use}:{title}", []).extend(replace(u, split=use) for u in given)
     if not any(name.startswith("train:") for name in found):
         raise ValueError("nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or MODEL_LANGUAGE")
@@ -313,6 +320,6 @@ def tell(material: Material, sets: Mapping[str, Mapping[str, Path]], features: F
     preparation.join_rejected([folder for by_name in sets.values() for folder in by_name.values()], material.rejected_rows(), rejected)
     if aside:
         log.warning("%d set aside in all: %s", sum(aside.values()), rejected)
-    for use in ("train", "dev"):
+    for use in sets:
         if not any(len(preparation.Mels(folder)) for folder in sets[use].values()):
             raise ValueError(f"{use}: no clip can be used; the reasons are above")

@@ -63,7 +63,7 @@ def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "pac
     language = languages.read(s.model_language, s.data_dir) if s.model_language else None
     material = gathering.gather(loaded, steps, language, start.alphabet if start else None)
     if s.scorer_path:
-        decoder.read_scorer(s.scorer_path, material.alphabet)
+        decoder.Scorer(s.scorer_path, material.alphabet)
     if until == "alphabet":
         return _alphabet(steps, material)
     if why := no_scorer(s, material):
