@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -166,15 +167,16 @@ def status(data_dir: Path) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would go.")
 def clean(data_dir: Path, older_than_days: float, phrase: str | None, dry_run: bool) -> None:
     """Free disk: remove intermediate steps (they are made again when needed). Models in output/ stay."""
-    from trainer.steps import list_steps
+    from trainer.steps import alone, list_steps
 
-    freed = 0
-    for step in list_steps(data_dir / "work"):
-        if time.time() - step["used"] >= older_than_days * 86400 and (phrase is None or step["label"] == phrase):
-            freed += step["bytes"]
-            click.echo(f"{'would remove' if dry_run else 'removed'} {step['folder']}")
-            if not dry_run:
-                shutil.rmtree(step["folder"])
+    work, freed = data_dir / "work", 0
+    with nullcontext() if dry_run or older_than_days >= 1 or not work.exists() else alone(work):
+        for step in list_steps(work):
+            if time.time() - step["used"] >= older_than_days * 86400 and (phrase is None or step["label"] == phrase):
+                freed += step["bytes"]
+                click.echo(f"{'would remove' if dry_run else 'removed'} {step['folder']}")
+                if not dry_run:
+                    shutil.rmtree(step["folder"])
     click.echo(f"{freed / 1e6:.1f} MB {'would be ' if dry_run else ''}freed")
 
 

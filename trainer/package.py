@@ -1,16 +1,38 @@
-"""The finished folder of a run: files appear together or not at all."""
+"""The finished folder of a run: files appear together or not at all, and once."""
 
 from __future__ import annotations
 
+import itertools
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
+from trainer.steps import lock
 
-def deliver(files: Mapping[str, Path], folder: Path) -> Path:
-    """Copy `files` (name -> source file or folder) into a new `folder`; returns it. Raises OSError."""
+DELIVERED = "delivered"  # in a step: where its files lie
+
+
+def deliver(step: Path, output: Path, name: str, files: Callable[[], Mapping[str, Path]], proof: str = "") -> tuple[Path, bool]:
+    """(`<output>/<time>-<name>` with the files of a finished step, whether it was made now): once, also where two runs come to it together.
+
+    `files`: name -> source file or folder; `proof`: the file without which it is made again. Raises OSError.
+    """
+    pointer = step / DELIVERED
+    with lock(step.parents[1] / "output.lock", "package"):
+        if pointer.exists() and (Path(pointer.read_text()) / proof).exists():
+            return Path(pointer.read_text()), False
+        stem = f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}".replace("/", "-")
+        folder = next(f for n in itertools.count(1) if not (f := output / (stem if n == 1 else f"{stem}-{n}")).exists())
+        _copy(files(), folder)
+        pointer.write_text(str(folder))
+        return folder, True
+
+
+def _copy(files: Mapping[str, Path], folder: Path) -> None:
+    for left in folder.parent.glob(".*.partial"):  # of a run that was killed
+        shutil.rmtree(left)
     unfinished = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(parents=True)
     for name, source in files.items():
         if source.is_dir():
@@ -18,4 +40,3 @@ def deliver(files: Mapping[str, Path], folder: Path) -> Path:
         else:
             shutil.copyfile(source, unfinished / name)
     unfinished.rename(folder)
-    return folder

@@ -24,6 +24,7 @@ from trainer.workers import minutes
 
 log = logging.getLogger("trainer")
 DISK_MARGIN_BYTES = 200 << 20
+IN_USE = "in_use.lock"
 
 
 class StepError(Exception):
@@ -40,6 +41,10 @@ class Steps:
         self.folders: list[Path] = []  # of this phrase alone
         self.all_folders: list[Path] = []
         self._redone: set[str] = set()
+        self._anew: set[Path] = set()  # folders made again
+        work.mkdir(parents=True, exist_ok=True)
+        self._in_use = (work / IN_USE).open("w")  # as long as this line is there
+        fcntl.flock(self._in_use, fcntl.LOCK_SH)
 
     def run(
         self,
@@ -67,13 +72,15 @@ class Steps:
         if not shared:
             self.folders.append(folder)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _lock(folder.with_suffix(".lock"), name):
-            if asked := self.redo & {name, name.split("_", maxsplit=1)[0], "all"}:
-                self._redone |= asked
+        with lock(folder.with_suffix(".lock"), name):
+            asked = self.redo & {name, name.split("_", maxsplit=1)[0], "all"}
+            self._redone |= asked
+            if folder not in self._anew and (asked or self._anew & set((inputs or {}).values())):
+                self._anew.add(folder)
                 for old in (folder, folder.with_name(folder.name + ".partial")):
                     if old.exists():
                         shutil.rmtree(old)
-                        log.info("%s: done again, as --redo asks", name)
+                        log.info("%s: done again, %s", name, "as --redo asks" if asked else "after what it is made of")
             if folder.exists():
                 (folder / "used").touch()
                 self.seconds[name] = 0.0
@@ -120,8 +127,7 @@ class Steps:
             log.info("%s: going on where it stopped", name)
             return
         earlier = list(folder.parent.glob("*/step.json"))
-        same = [(p.stat().st_mtime, json.loads(p.read_text())) for p in earlier]
-        same = [(t, r) for t, r in same if r.get("label") == self.label]
+        same = [(p.stat().st_mtime, r) for p in earlier if (r := _record(p)) and r.get("label") == self.label]
         if not same:
             log.info("%s: starting", name)
             return
@@ -156,23 +162,41 @@ def _key(path: Path) -> str:
     return hashlib.sha256((path / "index.npy").read_bytes()).hexdigest()[:16]
 
 
+def _record(path: Path) -> dict[str, Any]:
+    """What a finished step tells of itself; nothing when it is not there, or was lost in a power cut."""
+    try:
+        return dict(json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError):
+        return {}
+
+
+@contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """Hold `work` while no line uses it. Raises StepError when one does."""
+    with (work / IN_USE).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StepError(f"a run is using {work}: wait for its end, or remove only what is old (--older-than-days 1)") from None
+        yield
+
+
 def list_steps(work: Path) -> list[dict[str, Any]]:
-    """All steps under `work`: name, key, label, bytes, state (finished, partial) and when it was last used."""
+    """All steps under `work`: name, key, label, bytes, state (finished, partial, or damaged: its record cannot be read) and when it was last used."""
     found = []
     for folder in sorted(p for p in work.glob("*/*") if p.is_dir()):
-        record = folder / "step.json"
-        label = json.loads(record.read_text()).get("label", "") if record.exists() else ""
+        record = _record(folder / "step.json")
         used = max(p.stat().st_mtime for p in (folder, folder / "used") if p.exists())
         size = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file())
-        state = "partial" if folder.name.endswith(".partial") else "finished"
-        found.append({"name": folder.parent.name, "key": folder.name, "label": label, "bytes": size, "used": used,
+        state = "partial" if folder.name.endswith(".partial") else "finished" if record else "damaged"
+        found.append({"name": folder.parent.name, "key": folder.name, "label": record.get("label", ""), "bytes": size, "used": used,
                       "state": state, "folder": folder})
     return found
 
 
 @contextmanager
-def _lock(path: Path, name: str) -> Iterator[None]:
-    """Hold an exclusive lock on `path`; waits, saying so, while another run holds it."""
+def lock(path: Path, name: str) -> Iterator[None]:
+    """Hold an exclusive lock on `path`; waits, saying so, while another run holds it for the step `name`."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from trainer.steps import StepError, Steps, fingerprint, list_steps
+from trainer.steps import StepError, Steps, alone, fingerprint, list_steps
 
 
 def write(text):
@@ -56,6 +56,35 @@ def test_redo_makes_it_again(tmp_path):
     Steps(tmp_path).run("a", write("1"))
     assert (Steps(tmp_path, redo=("a",)).run("a", write("2")) / "made").read_text() == "2"
     assert (Steps(tmp_path, redo=("all",)).run("a", write("3")) / "made").read_text() == "3"
+
+
+def test_redo_makes_again_what_is_made_of_it(tmp_path):
+    def line(**options):
+        steps = Steps(tmp_path, **options)
+        made = [0]
+        folder = None
+        for name in "abc":
+            folder = steps.run(name, lambda out, n=name: (made.append(n), write("1")(out)), inputs={"before": folder} if folder else {})
+        return "".join(made[1:])
+
+    assert line() == "abc"
+    assert line() == ""
+    assert line(redo=("b",)) == "bc"
+
+
+def test_what_a_run_uses_is_not_cleaned(tmp_path):
+    steps = Steps(tmp_path)
+    with pytest.raises(StepError, match="a run is using"), alone(tmp_path):
+        pass
+    del steps
+    with alone(tmp_path):
+        pass
+
+
+def test_a_record_that_was_lost_is_told(tmp_path):
+    (Steps(tmp_path).run("a", write("1")) / "step.json").write_text("")
+    assert [s["state"] for s in list_steps(tmp_path)] == ["damaged"]
+    Steps(tmp_path).run("a", write("2"), params={"other": 1})
 
 
 def test_redo_of_a_step_that_is_not_there_is_told(tmp_path, caplog):

@@ -11,7 +11,6 @@ import logging
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -405,19 +404,14 @@ def deliver(
     inputs = {"exported": exported, "tested": tested, "trained": trained, **{f"{use}_{n}": p for use, f in sets.items() for n, p in f.items()}}
     inputs |= ({"scorer": scored} if scored else {}) | ({"lm_text": text} if text else {})
     card = steps.run("card", make, {"described": described, "rejected": material.rejected_key()}, inputs, version=2)
-    pointer = card / "delivered"
-    if pointer.exists() and Path(pointer.read_text()).exists():
-        return Result(Path(pointer.read_text()), figures, made=False)
-    stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
+
+    def files() -> dict[str, Path]:
+        experiment.write(card / "experiment.json", experiment.record(loaded, steps, figures=figures))
+        found = {p.name: p for place in (exported, card) for p in place.iterdir() if p.name not in ("step.json", "used", package.DELIVERED)}
+        found |= {"logs": trained / "logs"} if (trained / "logs").exists() else {}
+        found |= {language_model.PACKAGE: scored / language_model.PACKAGE} if scored else {}
+        return found | {"test.json": tested / "figures.json", "training.log": log_file}
+
     kind = s.export_language or s.model_language or "model"
-    folder = s.data_dir / "output" / f"{stamp}-stt-{kind}-{s.n_hidden}-{s.epochs}"
-    experiment.write(card / "experiment.json", experiment.record(loaded, steps, figures=figures))
-    files = {p.name: p for place in (exported, card) for p in place.iterdir() if p.name not in ("step.json", "used", "delivered")}
-    if (trained / "logs").exists():
-        files["logs"] = trained / "logs"
-    if scored:
-        files["kenlm.scorer"] = scored / language_model.PACKAGE
-    files["test.json"] = tested / "figures.json"
-    package.deliver({**files, "training.log": log_file}, folder)
-    pointer.write_text(str(folder))
-    return Result(folder, figures, made=True)
+    folder, made = package.deliver(card, s.data_dir / "output", f"stt-{kind}-{s.n_hidden}-{s.epochs}", files)
+    return Result(folder, figures, made=made)

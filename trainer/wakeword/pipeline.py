@@ -6,7 +6,6 @@ import json
 import logging
 import shutil
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -374,17 +373,14 @@ def train_wake_word(loaded: Loaded, phrase: str, title: str, steps: Steps, log_f
         trained = train(line, prepared)
         exported = export(line, prepared, trained)
         finished = finish(line, exported, title)
-    pointer = finished / "delivered"
-    delivered = Path(pointer.read_text()) if pointer.exists() else None
-    if delivered is not None and (delivered / f"{name}.tflite").exists():
-        return Result(delivered, delivered / f"{name}.tflite", delivered / f"{name}.json", made=False)
-    record = experiment.record(loaded, steps, phrase=phrase, title=title, export=json.loads((exported / "export.json").read_text()),
-                               client=json.loads((finished / "client.json").read_text()))
-    experiment.write(finished / "experiment.json", record)
-    wakeword_report.training_report(finished / "report.html", record, trained)
-    stamp = datetime.now().strftime("%Y-%m-%d-%H-%M-%S")
-    folder = s.data_dir / "output" / f"{stamp}-{name}-{s.samples}-{s.training_steps}"
-    files = {f: finished / f for f in (f"{name}.tflite", f"{name}.json", "report.html", "experiment.json")}
-    package.deliver({**files, "logs": trained / "logs", "training.log": log_file}, folder)
-    pointer.write_text(str(folder))
-    return Result(folder, folder / f"{name}.tflite", folder / f"{name}.json", made=True)
+
+    def files() -> dict[str, Path]:
+        record = experiment.record(loaded, steps, phrase=phrase, title=title, export=json.loads((exported / "export.json").read_text()),
+                                   client=json.loads((finished / "client.json").read_text()))
+        experiment.write(finished / "experiment.json", record)
+        wakeword_report.training_report(finished / "report.html", record, trained)
+        found = {f: finished / f for f in (f"{name}.tflite", f"{name}.json", "report.html", "experiment.json")}
+        return found | {"logs": trained / "logs", "training.log": log_file}
+
+    folder, made = package.deliver(finished, s.data_dir / "output", f"{name}-{s.samples}-{s.training_steps}", files, proof=f"{name}.tflite")
+    return Result(folder, folder / f"{name}.tflite", folder / f"{name}.json", made=made)
