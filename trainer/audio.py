@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +35,8 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a .raw file tells no rate
         if not path.is_file():
             raise AudioError("is a folder" if path.is_dir() else "no such file") from error
+        if not os.access(path, os.R_OK):
+            raise AudioError(f"may not be read by uid {os.getuid()}") from error
         raise AudioError(f"cannot be decoded ({_reason(error)})") from error
 
 

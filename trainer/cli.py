@@ -126,7 +126,8 @@ def _one_line(error: BaseException) -> str:
     if isinstance(error, MemoryError):
         return "out of memory: give the container more, or set WORKERS=1 and a smaller batch size; then run the same command again"
     if isinstance(error, PermissionError):
-        return f"{error.filename} cannot be written by uid {os.getuid()}; chown it, or run with --user"
+        there = error.filename is not None and Path(error.filename).is_file() and not os.access(error.filename, os.R_OK)
+        return f"{error.filename} cannot be {'read' if there else 'written'} by uid {os.getuid()}; chown it, or run with --user"
     return " ".join(str(error).split()) or type(error).__name__
 
 
@@ -266,7 +267,7 @@ def train(wake_word: str, title: str | None, **flags: Any) -> None:
 
 
 @wakeword.command()
-@click.option("--samples", default=1, show_default=True, help="How many to make.")
+@click.option("--samples", default=1, show_default=True, type=click.IntRange(1), help="How many to make.")
 @click.option("--language", default="en", show_default=True)
 @click.option("--engine", default="auto", show_default=True)
 @click.option("--data-dir", type=click.Path(path_type=Path), default=Path("/data"), envvar="DATA_DIR")
@@ -294,8 +295,8 @@ def sample(samples: int, language: str, engine: str, data_dir: Path, wake_word: 
 @wakeword.command()
 @click.option("--positives", type=click.Path(path_type=Path), help="Folder of recordings of the phrase.")
 @click.option("--ambient", type=click.Path(path_type=Path), help="Folder of audio without it: television, talk, household.")
-@click.option("--cutoff", type=float, help="Instead of the manifest's.")
-@click.option("--window", type=int, help="Instead of the manifest's.")
+@click.option("--cutoff", type=click.FloatRange(0, 1), help="Instead of the manifest's.")
+@click.option("--window", type=click.IntRange(1), help="Instead of the manifest's.")
 @click.option("--report", "page", type=click.Path(path_type=Path), help="Also write an HTML page.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--workers", default=0, help="Worker processes; 0 takes one per core.")

@@ -66,16 +66,19 @@ def _gpus() -> list[tuple[str, str]]:
     return [(row[0], row[1]) for row in rows if len(row) == 2]
 
 
-def check_gpu(backend: str) -> None:
-    """Raises MachineError when a GPU is there that TensorFlow's wheels have no kernels for."""
-    if backend != "tensorflow" or os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+def check_gpu(backend: str, ways_out: str = "-e KERAS_BACKEND=jax trains wake words on it, -e CUDA_VISIBLE_DEVICES=-1 on the processor") -> None:
+    """Raises MachineError when TensorFlow's wheels have no kernels for the GPUs that are there, or for one that it might take: it passes over
+    those that are too old, and CUDA_VISIBLE_DEVICES leaves out others."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if backend != "tensorflow" or visible in ("", "-1"):
         return
-    for name, capability in _gpus():
-        if not OLDEST_CAPABILITY <= float(capability) < NEWEST_CAPABILITY + 1:
-            raise MachineError(
-                f"GPU {name} (compute capability {capability}) has no kernels in TensorFlow {version_of('tensorflow')}: train with "
-                "-e KERAS_BACKEND=jax, or on the processor with -e CUDA_VISIBLE_DEVICES=-1 (it takes minutes)"
-            )
+    gpus = [(name, float(capability)) for name, capability in _gpus()]
+    usable = [name for name, capability in gpus if OLDEST_CAPABILITY <= capability < NEWEST_CAPABILITY + 1]
+    for name, capability in gpus:
+        if name not in usable and (not usable or (visible is None and capability > NEWEST_CAPABILITY)):
+            other = f"-e CUDA_VISIBLE_DEVICES=<number of {usable[0]}> takes the other, " if usable else ""
+            raise MachineError(f"GPU {name} (compute capability {capability:g}) has no kernels in TensorFlow {version_of('tensorflow')}: "
+                               f"{other}{ways_out}")
 
 
 def version_of(*packages: str) -> str:

@@ -7,6 +7,7 @@ looks like a misspelt one, is an error.
 from __future__ import annotations
 
 import difflib
+import io
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -110,7 +112,7 @@ def load(
     names = kind.model_fields
     known = all_names()
     file = defaults_file(flags, environment)
-    given = {k: v for k, v in dotenv_values(file).items() if v is not None} if file.is_file() else {}
+    given = _read(file) if file.is_file() else {}
     for name, value in given.items():
         if name in PASSED_ON:
             os.environ.setdefault(name, value)
@@ -118,18 +120,24 @@ def load(
             raise SettingsError(f"{file}: unknown setting {name}{_guess(name, names)}")
     for where, found in (("environment", environment), (language_source, language or {})):
         for name in found:
+            if where == "environment" and "_" in name and name != name.upper() and name.lower() in names:
+                raise SettingsError(f"{where}: {name} has no effect: write {name.upper()}")
             if name.lower() not in known and (guess := _guess(name, names, 0.87)):
                 raise SettingsError(f"{where}: unknown setting {name}{guess}")
     values: dict[str, Any] = {}
     sources = dict.fromkeys(names, "default")
+    overruled: dict[str, str] = {}
 
     def take(source: str, found: Mapping[str, Any]) -> None:
         for name, value in found.items():
             if name in kind.ineffective and value not in ("", None):
                 raise SettingsError(f"{name.upper()} from {source} would have no effect: {kind.ineffective[name]}")
-            for target in kind.aliases.get(name, (name,)):
+            targets = kind.aliases.get(name, (name,))
+            for target in targets:
                 if target in names and (target == name or target not in found):
                     values[target], sources[target] = value, source if target == name else f"{source} ({name.upper()})"
+            if name not in targets and len(targets) == 1 and found.get(targets[0], value) != value:
+                overruled[targets[0]] = f", not {name.upper()}={value}"
 
     mine = {*names, *kind.aliases, *kind.ineffective}
     from_environment = {n: environment[n.upper()] for n in mine if environment.get(n.upper(), "") != ""}
@@ -145,6 +153,8 @@ def load(
     take(str(file), from_file)
     take("environment", from_environment)
     take("flag", from_flags)
+    sources |= {name: f"{sources[name]}{other}" for name, other in overruled.items()}
+    values = {name: None if value == "" and names[name].annotation == Path | None else value for name, value in values.items()}
     try:
         settings = kind(**values)
     except ValidationError as error:
@@ -154,6 +164,18 @@ def load(
     if isinstance(settings, WakeWordSettings) and settings.model not in models.NAMES:
         raise SettingsError(f"MODEL: no model '{settings.model}'; there are {', '.join(models.NAMES)}")
     return Loaded(settings=settings, sources=sources)
+
+
+def _read(file: Path) -> dict[str, str]:
+    """NAME=value lines. Raises SettingsError for others, which dotenv would pass over."""
+    try:
+        lines = list(parse_stream(io.StringIO(file.read_text(encoding="utf-8"))))
+    except UnicodeDecodeError as error:
+        raise SettingsError(f"{file}: not UTF-8 ({error})") from error
+    for line in lines:
+        if line.error or (line.key and line.value is None):
+            raise SettingsError(f"{file}:{line.original.line}: '{line.original.string.strip()}' is not NAME=value")
+    return {name: value for name, value in dotenv_values(file).items() if value is not None}
 
 
 def defaults_file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Path:

@@ -57,7 +57,7 @@ class SpeechSettings(Settings):
     train_files: str = Field("", description="CSV, TSV, JSONL or SDB files to train on, separated by commas; or corpora as reader:folder (common_voice:/data/fr).")
     dev_files: str = Field("", description="Those by which weights are chosen; without them a tenth of the speakers is held out.")
     test_files: str = Field("", description="Those to test on.")
-    metrics_files: str = Field("", description="Measured besides the dev files, without any effect.")
+    metrics_files: str = Field("", description="Measured besides the dev files in each round of training, without any effect on it; others train anew.")
     download: bool = Field(False, description="Also download the corpora and texts of the language that are not in sources/.")
     limit_train: int = Field(0, ge=0, description="Only so many clips; 0: all.")
     limit_dev: int = Field(0, ge=0, description="Only so many clips; 0: all.")
@@ -138,7 +138,7 @@ class SpeechSettings(Settings):
     lm_quantization_bits: int = Field(8, ge=2, le=25, description="Bits of each probability in the scorer.")
     lm_alpha: float = Field(DECODER_ALPHA, ge=0, description="Weight of the language model; given, it is not tuned.")
     lm_beta: float = Field(DECODER_BETA, ge=0, description="Reward of each word (of each character in bytes mode); given, it is not tuned.")
-    lm_evaluate_range: str = Field("5,5,40", pattern=r"^([0-9.]+,[0-9.]+,[0-9]+)?$", description="alpha_max,beta_max,trials: what is tried on dev clips for "
+    lm_evaluate_range: str = Field("5,5,40", pattern=r"^(\d+(\.\d+)?,\d+(\.\d+)?,\d+)?$", description="alpha_max,beta_max,trials: what is tried on dev clips for "
                                    "LM_ALPHA and LM_BETA; an empty flag: nothing.")
     cutoff_prob: float = Field(1.0, gt=0, le=1, description="Of the decoder: labels up to this sum of probabilities; clients take 1.")
     cutoff_top_n: int = Field(40, ge=1, description="Of the decoder: most probable labels in a step, with CUTOFF_PROB below 1.")

@@ -187,8 +187,12 @@ class ByteAlphabet(Alphabet):
 
 def read_alphabet(path: Path) -> Alphabet:
     """From a file: one label a line, `#` begins a comment, `\\#` is the label #, empty lines are skipped. Raises TextError."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise TextError(f"{path}: not UTF-8 ({error})") from error
     labels = []
-    for line in path.read_text(encoding="utf-8-sig").splitlines():
+    for line in lines:
         if line.startswith("#") or not line:
             continue
         labels.append("#" if line == "\\#" else unicodedata.normalize("NFC", line))

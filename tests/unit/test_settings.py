@@ -80,6 +80,32 @@ def test_coquis_way_of_writing():
     assert _as_click(["stt", "train", "--export_description", "true"]) == ["stt", "train", "--export_description", "true"]
 
 
+def test_two_names_of_one_setting_are_told():
+    loaded = load({"beam_width": "100", "export_beam_width": "200", "batch_size": "8", "train_batch_size": "4"}, {}, SpeechSettings)
+    assert loaded.sources["export_beam_width"] == "flag, not BEAM_WIDTH=100"
+    assert (loaded.sources["train_batch_size"], loaded.settings.dev_batch_size) == ("flag", 8)
+
+
+def test_nothing_is_no_path():
+    s = load({"scorer_path": "", "alphabet_config_path": ""}, {}, SpeechSettings).settings
+    assert (s.scorer_path, s.alphabet_config_path) == (None, None)
+
+
+@pytest.mark.parametrize(("written", "told"), [
+    (b"EPOCHS 7\n", r":1: 'EPOCHS 7' is not NAME=value"), (b"N_HIDDEN=8\nLAYER_NORM\n", ":2: 'LAYER_NORM' is not NAME=value"),
+    (b"EPOCHS=7 # \xe9\n", ": not UTF-8"),
+])
+def test_lines_that_set_nothing_are_errors(tmp_path, written, told):
+    (tmp_path / ".defaults.env").write_bytes(written)
+    with pytest.raises(SettingsError, match=told):
+        load({"data_dir": str(tmp_path)}, {}, SpeechSettings)
+
+
+def test_variables_in_small_letters_are_errors():
+    with pytest.raises(SettingsError, match="environment: n_hidden has no effect: write N_HIDDEN"):
+        load({}, {"n_hidden": "8"}, SpeechSettings)
+
+
 @pytest.mark.parametrize(("given", "told"), [
     ({"audio_sample_rate": 11025}, "FEATURE_WIN_LEN: 32 ms are no whole number of samples at AUDIO_SAMPLE_RATE=11025"),
     ({"audio_sample_rate": 24000, "feature_win_len": 36}, "FEATURE_WIN_LEN: 36 ms are no whole number"),  # 863 of 864 in clients

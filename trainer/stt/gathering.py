@@ -114,6 +114,8 @@ def _alphabet(s: SpeechSettings, language: Language | None, transcripts: Sequenc
     EPOCHS=0 only these: there are no weights for others.
     """
     if s.bytes_output_mode:
+        if s.alphabet_config_path:
+            log.warning("ALPHABET_CONFIG_PATH has no effect with BYTES_OUTPUT_MODE: the labels are bytes")
         return ByteAlphabet()
     if s.alphabet_config_path:
         return read_alphabet(s.alphabet_config_path)

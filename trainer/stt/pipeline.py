@@ -52,7 +52,7 @@ class Result:
 def train_speech(loaded: Loaded, steps: Steps, log_file: Path, until: str = "package") -> Result:
     """The line up to a stage. Raises the one-line errors of its parts, and Stopped."""
     s: SpeechSettings = loaded.settings
-    check_gpu(s.keras_backend)
+    check_gpu(s.keras_backend, "-e CUDA_VISIBLE_DEVICES=-1 trains on the processor (make an4: half an hour on two cores)")
     if s.scorer_path and not s.scorer_path.is_file():
         raise ValueError(f"SCORER_PATH: {s.scorer_path}: no such file")
     laid_over = augmentation.parse(s.augmentations(), s.features).sources()  # what is wrong with it is said before hours are spent
