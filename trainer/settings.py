@@ -118,10 +118,11 @@ def load(
             os.environ.setdefault(name, value)
         elif name.lower() not in known and language is not None and name not in language:
             raise SettingsError(f"{file}: unknown setting {name}{_guess(name, names)}")
+    for name in environment:
+        if "_" in name and name != name.upper() and name.lower() in names:  # single words, such as `language`, may be others'
+            raise SettingsError(f"environment: {name} has no effect: write {name.upper()}")
     for where, found in (("environment", environment), (language_source, language or {})):
         for name in found:
-            if where == "environment" and "_" in name and name != name.upper() and name.lower() in names:
-                raise SettingsError(f"{where}: {name} has no effect: write {name.upper()}")
             if name.lower() not in known and (guess := _guess(name, names, 0.87)):
                 raise SettingsError(f"{where}: unknown setting {name}{guess}")
     values: dict[str, Any] = {}
@@ -169,13 +170,13 @@ def load(
 def _read(file: Path) -> dict[str, str]:
     """NAME=value lines. Raises SettingsError for others, which dotenv would pass over."""
     try:
-        lines = list(parse_stream(io.StringIO(file.read_text(encoding="utf-8"))))
+        text = file.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         raise SettingsError(f"{file}: not UTF-8 ({error})") from error
-    for line in lines:
+    for line in parse_stream(io.StringIO(text)):
         if line.error or (line.key and line.value is None):
             raise SettingsError(f"{file}:{line.original.line}: '{line.original.string.strip()}' is not NAME=value")
-    return {name: value for name, value in dotenv_values(file).items() if value is not None}
+    return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
 
 
 def defaults_file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Path:

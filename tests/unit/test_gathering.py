@@ -43,6 +43,9 @@ def test_given_files_without_clips_are_told_and_never_replaced(collect, tmp_path
         collect("a.wav,ab ba\n", dev="")
     with pytest.raises(ValueError, match="DEV_FILES: dev: all clips are set aside: empty transcript"):
         collect("a.wav,ab ba\n", dev="d.wav,\n")
+    (tmp_path / "more.csv").write_text("wav_filename,transcript\nm.wav,12\n")
+    with pytest.raises(ValueError, match="TRAIN_FILES: more: all clips are set aside: refused by the rules"):
+        collect("a.wav,\nb.wav,ba\n", language="fr", train_files=f"{tmp_path}/train.csv,{tmp_path}/more.csv")
     with pytest.raises(ReaderError, match="typo: no such folder"):
         collect("a.wav,ab ba\n", test_files=f"folder:{tmp_path}/typo")
 

@@ -75,10 +75,10 @@ def gather(loaded: Loaded, steps: Steps, language: Language | None, known: Alpha
     if from_language:
         material.split = assign(labelled, s.duplicate_sentence_count if s.duplicate_sentence_count > 1 else 0)
     else:
-        for corpus in labelled:
-            if not corpus.utterances:
+        for corpus, kept in zip(corpora, labelled, strict=True):
+            if not kept.utterances:
                 use, _, name = corpus.name.partition(":")
-                reason = next(reason for u, reason in material.refused if u.split == use)
+                reason = next(reason for u, reason in material.refused if u is corpus.utterances[0])
                 raise ValueError(f"{use.upper()}_FILES: {name}: all clips are set aside: {reason}")
         material.split = _as_given(labelled)
     for use, limit in (("train", s.limit_train), ("dev", s.limit_dev), ("test", s.limit_test)):
