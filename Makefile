@@ -8,7 +8,7 @@ AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
 AN4_OPTIONS ?= --n-hidden 256 --layer-norm --epochs 200 --learning-rate 0.002 --weight-decay 0.1 --dropout-rate 0.3 --voices 1.1 --splice 0.5 \
-	--lm-text transcripts,/recipe/names.txt --lm-classes /recipe/classes.txt --lm-order 6 --lm-prune 0 --lm-memory 500M \
+	--lm-text "transcripts*60,/recipe/names.txt" --lm-classes /recipe/classes.txt --lm-order 6 --lm-prune 0 --lm-memory 500M \
 	--export-language en --export-model-name an4
 
 .PHONY: help wakeword an4 test test-images test-piper lint bench lock

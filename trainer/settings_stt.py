@@ -127,7 +127,7 @@ class SpeechSettings(Settings):
     # the scorer
     scorer_path: Path | None = Field(None, description="A finished .scorer instead of one from a text.")
     lm_text: str = Field("", description="Text for the scorer, a sentence a line; `transcripts` takes those of the training set; several are separated "
-                         "by commas; empty: the language's texts, or, for CSV files, no scorer.")
+                         "by commas, text*20 counts 20 times; empty: the language's texts, or, for CSV files, no scorer.")
     lm_classes: str = Field("", description="File of words that may stand for each other, one class a line (january february march ...): transcripts are "
                             "also taken with words replaced by others of their class. For small domains: numbers, dates, letters.")
     lm_top_k: int = Field(500_000, ge=1, description="Most frequent words (characters in bytes mode) that the scorer knows.")

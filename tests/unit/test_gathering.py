@@ -79,6 +79,10 @@ def test_several_texts_and_classes(collect, tmp_path):
     with pytest.raises(ValueError, match=r"LM_TEXT: .*none.txt: no such file"):
         collect("a.wav,ab ba\n", lm_text=f"transcripts,{tmp_path}/none.txt")
     assert collect("a.wav,ab ba\n", lm_text="transcripts,transcripts").texts == ["transcripts"]
+    counted = collect("a.wav,ab ba\n", lm_text=f"transcripts*30, {tmp_path}/more.txt*2")
+    assert (counted.texts, counted.times) == (["transcripts", tmp_path / "more.txt"], {"transcripts": 30, tmp_path / "more.txt": 2})
+    with pytest.raises(ValueError, match="transcripts: '0' times is no whole number from 1"):
+        collect("a.wav,ab ba\n", lm_text="transcripts*0")
     (tmp_path / "x,y.txt").write_text("ab\n")
     assert collect("a.wav,ab ba\n", lm_text=f"{tmp_path}/x,y.txt").texts == [tmp_path / "x,y.txt"]
     for flags, why in (({"lm_text": f"{tmp_path}/more.txt"}, "without `transcripts`"), ({}, "without `transcripts`"),

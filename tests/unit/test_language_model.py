@@ -5,7 +5,7 @@ import pytest
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.gathering import Material
-from trainer.stt.language_model import VARIANTS, read_classes, varied, write_text
+from trainer.stt.language_model import VARIANTS, read_classes, said_by_anybody, varied, write_text
 from trainer.stt.pipeline import no_scorer
 from trainer.stt.splits import Split
 from trainer.text import ByteAlphabet, TextError
@@ -30,6 +30,21 @@ def test_scorers_of_characters_are_for_languages_without_spaces(said, mode, why)
     assert why in no_scorer(SpeechSettings(bytes_output_mode=mode), material)
     assert bool(why) == bool(no_scorer(SpeechSettings(bytes_output_mode=mode), material))
     assert "LM_TEXT is empty" in no_scorer(SpeechSettings(), Material(ByteAlphabet(), None, split))
+
+
+def test_a_text_may_count_several_times(tmp_path):
+    (tmp_path / "more").write_text("go\n")
+    counts = write_text(tmp_path / "out", ["transcripts", tmp_path / "more"], None, set(), [Utterance("a", "yes")], times={"transcripts": 3})
+    assert (tmp_path / "out").read_text() == "yes\nyes\nyes\ngo\n"
+    assert counts["transcripts"]["taken"] == 1
+
+
+@pytest.mark.parametrize(("text", "anybody"), [
+    ("one two three", True), ("one two three four", False), ("p i t t s b u r g h", True), ("rubout j l y z two", True),
+    ("enter a one b two", False), ("il a dit non", False),
+])
+def test_a_spelled_word_is_one_word_that_anybody_says(text, anybody):
+    assert said_by_anybody(text) == anybody
 
 
 CLASSES = (("one", "two", "three"), ("a", "b"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -26,6 +27,7 @@ from trainer.text import ENGLISH_LABELS, Alphabet, ByteAlphabet, Rules, TextErro
 
 log = logging.getLogger("trainer")
 USES = ("train", "dev", "test", "metrics")
+MOST_TIMES = 10_000
 FILES = ("table", "sdb")  # readers of files that have no splits of their own
 
 
@@ -40,6 +42,7 @@ class Material:
     refused: list[tuple[Utterance, str]] = field(default_factory=list)  # by the rules
     texts: list[Path | str] = field(default_factory=list)  # of the language model; languages.TRANSCRIPTS for those trained on
     text_keys: list[str] = field(default_factory=list)
+    times: dict[Path | str, int] = field(default_factory=dict)  # how often a text counts, where that is not once
     classes: Classes = ()  # of words, by which transcripts are varied
     missing: list[sources.Missing] = field(default_factory=list)
     reader_of: dict[str, str] = field(default_factory=dict)  # of the corpora that have one
@@ -262,13 +265,15 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
     s: SpeechSettings = loaded.settings
     if s.lm_text:
         names = [s.lm_text] if Path(s.lm_text).exists() else filter(None, map(str.strip, s.lm_text.split(",")))
-        lines = [Line(name, (), {}) for name in dict.fromkeys(names)]
+        lines = list({line.name: line for line in map(_counted, names)}.values())
     else:
         assert material.language is not None
         lines = languages.told_lines(material.language.folder / "prepare_lm.sh", script_variables(loaded, material.language))
     for line in lines:
+        times = _times(line)
         if line.name == languages.TRANSCRIPTS:
             material.texts.append(line.name)
+            material.times |= {line.name: times} if times > 1 else {}
             material.text_keys.append(utterance_key(material.split.of("train")))
             continue
         if s.lm_text and Path(line.name).exists():
@@ -282,11 +287,27 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
             log.info("text of the language model not there: %s", found.advice)
             continue
         for path in found:
-            material.texts.append(sources.unpacked(steps, "text", [path], "") if sources.is_archive(path) else path)
+            text = sources.unpacked(steps, "text", [path], "") if sources.is_archive(path) else path
+            material.texts.append(text)
+            material.times |= {text: times} if times > 1 else {}
             files = [path] if path.is_file() else sorted(path.rglob("*.txt*"))
             material.text_keys += [sources.checksum(file, steps.work / "checksums.json") for file in files]
     if not material.texts:
         log.warning("no text for the language model: no scorer is made")
+
+
+def _counted(name: str) -> Line:
+    """An entry of LM_TEXT: a text, or text*times."""
+    counted = re.fullmatch(r"(.+)\*(\d+)", name)
+    return Line(counted[1], (), {"times": counted[2]}) if counted else Line(name, (), {})
+
+
+def _times(line: Line) -> int:
+    """How often the sentences of a text count."""
+    times = line.options.get("times", "1")
+    if not times.isdecimal() or not 1 <= int(times) <= MOST_TIMES:
+        raise ValueError(f"text of the language model: {line.name}: '{times}' times is no whole number from 1 to {MOST_TIMES}")
+    return int(times)
 
 
 def utterance_key(utterances: Sequence[Utterance]) -> str:

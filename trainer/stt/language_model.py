@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from trainer.export import scorer
@@ -16,7 +17,7 @@ from trainer.stt import sources
 from trainer.text import SPACE, Alphabet, Rules, TextError, normal
 
 log = logging.getLogger("trainer")
-VARIANTS = 20  # of each transcript; 5 gain half as much
+VARIANTS = 60  # of each transcript; 5 gain half as much
 Classes = tuple[tuple[str, ...], ...]
 BINARY, VOCABULARY, PACKAGE = "lm.binary", "vocabulary.txt", "kenlm.scorer"
 TEXT, COUNTS = "text.txt", "text.json"
@@ -37,17 +38,18 @@ class LanguageModelPlan:
 
 def write_text(
     path: Path, texts: Sequence[Path | str], rules: Rules | None, held_out: set[str], trained_on: Sequence[Utterance],
-    characters: bool = False, classes: Classes = (), seed: int = 1,
+    characters: bool = False, classes: Classes = (), seed: int = 1, times: Mapping[Path | str, int] | None = None,
 ) -> dict[str, dict[str, int]]:
     """All texts as one, a sentence a line, by the same rules as transcripts; sentences of the dev and test sets are left out of texts (of
     transcripts the splits took care). `characters`: they are the words, for a model of bytes. `classes`: transcripts are varied by them too.
+    `times`: how often the sentences of a text count, if not once.
 
     Returns the counts of lines by text: taken, refused by the rules, left out. Raises CorpusError, TextError when nothing is left.
     """
     counts = {}
     with path.open("w", encoding="utf-8") as out:
 
-        def write(name: str, sentences: Iterable[str | None], held_out: set[str]) -> None:
+        def write(name: str, sentences: Iterable[str | None], held_out: set[str], times: int = 1) -> None:
             taken = refused = left_out = 0
             for sentence in sentences:
                 if sentence is None:
@@ -60,18 +62,20 @@ def write_text(
                     left_out += 1
                 else:
                     taken += 1
-                    out.write((" ".join(said) if characters else said) + "\n")
+                    out.write(((" ".join(said) if characters else said) + "\n") * times)
             counts[name] = {"taken": taken, "refused": refused, "in dev or test": left_out}
-            log.info("text %s: %d sentences, %d refused by the rules, %d left out: they are in the dev or test set", name, taken, refused, left_out)
+            log.info("text %s: %d sentences%s, %d refused by the rules, %d left out: they are in the dev or test set", name, taken,
+                     f", each counting {times} times" if times > 1 else "", refused, left_out)
 
         for text in texts:
+            often = (times or {}).get(text, 1)
             if isinstance(text, Path):
                 lines = filter(str.strip, sources.text_lines(text))
                 name = text.name if sum(isinstance(other, Path) and other.name == text.name for other in texts) == 1 else str(text)
-                write(name, (rules.labels(line) if rules else normal(line) for line in lines), held_out)
+                write(name, (rules.labels(line) if rules else normal(line) for line in lines), held_out, often)
                 continue
             said = [normal(u.transcript) for u in trained_on if u.transcript.strip()]  # they are labels already
-            write(text, said, set())
+            write(text, said, set(), often)
             if classes:
                 write(f"{text}, varied", varied(said, classes, seed), held_out)
                 if not counts[f"{text}, varied"]["taken"]:
@@ -121,6 +125,11 @@ def varied(sentences: Sequence[str], classes: Classes, seed: int) -> Iterator[st
         if any(len(word) > 1 for word in spoken) and any(len(words) > 1 for words in kinds):
             for _ in range(VARIANTS):
                 yield " ".join(draw.choices(words, weights.get(words))[0] for words in kinds)
+
+
+def said_by_anybody(text: str) -> bool:
+    """Whether it is so short that it need not come from a dev or test set: three words at most, one that is spelled counting as one."""
+    return sum(1 if spelled else len(list(words)) for spelled, words in groupby(text.split(), lambda word: len(word) == 1)) <= 3
 
 
 def unspaced(text: str) -> str:

@@ -149,17 +149,18 @@ def write_lm_text(steps: Steps, s: SpeechSettings, material: Material) -> Path:
     if s.bytes_output_mode:
         held_out = {text for text in map(language_model.unspaced, said) if len(text) > 6}
     else:
-        held_out = {text for text in said if len(text.split()) > 3}  # shorter ones anybody says
+        held_out = {text for text in said if not language_model.said_by_anybody(text)}
 
     def make(out: Path) -> None:
         counted = language_model.write_text(out / language_model.TEXT, material.texts, material.rules, held_out, trained_on,
-                                            s.bytes_output_mode, material.classes, s.random_seed)
+                                            s.bytes_output_mode, material.classes, s.random_seed, material.times)
         (out / language_model.COUNTS).write_text(json.dumps(counted, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
     left_out = hashlib.sha256("\n".join(sorted(held_out)).encode()).hexdigest()[:16]
     key: dict[str, Any] = {"texts": material.text_keys, "rules": material.rules, "held_out": left_out}
     key |= {"of": "characters"} if s.bytes_output_mode else {}
-    key |= {"classes": material.classes, "seed": s.random_seed} if material.classes else {}
+    key |= {"classes": material.classes, "seed": s.random_seed, "variants": language_model.VARIANTS} if material.classes else {}
+    key |= {"times": [material.times.get(text, 1) for text in material.texts]} if material.times else {}
     return steps.run("lm_text", make, key)
 
 
