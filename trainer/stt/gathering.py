@@ -298,7 +298,7 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
 
 def _counted(name: str) -> Line:
     """An entry of LM_TEXT: a text, or text*times."""
-    counted = re.fullmatch(r"(.+)\*(\d+)", name)
+    counted = None if Path(name).exists() else re.fullmatch(r"(.+)\*(\d+)", name)
     return Line(counted[1], (), {"times": counted[2]}) if counted else Line(name, (), {})
 
 

@@ -63,9 +63,9 @@ def write_text(
                 else:
                     taken += 1
                     out.write(((" ".join(said) if characters else said) + "\n") * times)
+            name += f", {times} times" if times > 1 else ""
             counts[name] = {"taken": taken, "refused": refused, "in dev or test": left_out}
-            log.info("text %s: %d sentences%s, %d refused by the rules, %d left out: they are in the dev or test set", name, taken,
-                     f", each counting {times} times" if times > 1 else "", refused, left_out)
+            log.info("text %s: %d sentences, %d refused by the rules, %d left out: they are in the dev or test set", name, taken, refused, left_out)
 
         for text in texts:
             often = (times or {}).get(text, 1)
@@ -128,8 +128,12 @@ def varied(sentences: Sequence[str], classes: Classes, seed: int) -> Iterator[st
 
 
 def said_by_anybody(text: str) -> bool:
-    """Whether it is so short that it need not come from a dev or test set: three words at most, one that is spelled counting as one."""
-    return sum(1 if spelled else len(list(words)) for spelled, words in groupby(text.split(), lambda word: len(word) == 1)) <= 3
+    """Whether it is so short that it need not come from a dev or test set: three words at most, one that is spelled counting as one.
+
+    Single characters are letters where there are small and capital ones; elsewhere they are words.
+    """
+    runs = groupby(text.split(), lambda word: len(word) == 1 and word.lower() != word.upper())
+    return sum(1 if spelled else len(list(words)) for spelled, words in runs) <= 3
 
 
 def unspaced(text: str) -> str:
