@@ -265,11 +265,11 @@ def _find_texts(loaded: Loaded, steps: Steps, material: Material) -> None:
     s: SpeechSettings = loaded.settings
     if s.lm_text:
         names = [s.lm_text] if Path(s.lm_text).exists() else filter(None, map(str.strip, s.lm_text.split(",")))
-        lines = list({line.name: line for line in map(_counted, names)}.values())
+        lines = [_counted(name) for name in names]
     else:
         assert material.language is not None
         lines = languages.told_lines(material.language.folder / "prepare_lm.sh", script_variables(loaded, material.language))
-    for line in lines:
+    for line in {line.name: line for line in lines}.values():  # each once, also of a script
         times = _times(line)
         if line.name == languages.TRANSCRIPTS:
             material.texts.append(line.name)
