@@ -41,7 +41,7 @@ def test_a_text_may_count_several_times(tmp_path):
 
 @pytest.mark.parametrize(("text", "anybody"), [
     ("one two three", True), ("one two three four", False), ("p i t t s b u r g h", True), ("rubout j l y z two", True),
-    ("enter a one b two", False), ("il a dit non", False), ("我 今 天 好", False),
+    ("enter a one b two", False), ("il a dit non", False), ("我 今 天 好", False), ("il y a dix", False),
 ])
 def test_a_spelled_word_is_one_word_that_anybody_says(text, anybody):
     assert said_by_anybody(text) == anybody
