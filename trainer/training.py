@@ -185,9 +185,22 @@ def cosine(steps: int, learning_rate: float) -> keras.optimizers.schedules.Learn
 
 def averaged_adamw(rate: Any, steps: int, weight_decay: float, **more: Any) -> keras.optimizers.Optimizer:
     """AdamW with a running mean of the weights over the last sixth of the steps."""
-    return keras.optimizers.AdamW(
-        rate, weight_decay=weight_decay, clipnorm=5.0, use_ema=True, ema_momentum=min(0.999, max(0.0, 1 - 6 / steps)), **more
+    return keras.optimizers.AdamW(rate, weight_decay=weight_decay, **_steadied(steps), **more)
+
+
+def averaged_muon(
+    rate: Any, steps: int, weight_decay: float, last_layer: str, beta_1: float, beta_2: float, epsilon: float
+) -> keras.optimizers.Optimizer:
+    """The same with Muon for matrices (Jordan et al. 2024), its steps as large as AdamW's (Liu et al. 2025), which takes vectors and `last_layer`."""
+    return keras.optimizers.Muon(
+        rate, weight_decay=weight_decay, adam_weight_decay=weight_decay, exclude_layers=[last_layer], adam_beta_1=beta_1, adam_beta_2=beta_2,
+        epsilon=epsilon, **_steadied(steps),
     )
+
+
+def _steadied(steps: int) -> dict[str, Any]:
+    """Short gradients, and averaged weights."""
+    return {"clipnorm": 5.0, "use_ema": True, "ema_momentum": min(0.999, max(0.0, 1 - 6 / steps))}
 
 
 @dataclass

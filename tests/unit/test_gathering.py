@@ -99,3 +99,19 @@ def test_classes_are_by_the_rules_of_transcripts(collect, tmp_path):
     (tmp_path / "classes.txt").write_text("août 12\n")
     with pytest.raises(TextError, match="class 1: '12' is refused by the rules"):
         collect("a.wav,en août\n", **given)
+
+
+def test_speakers_are_held_out_by_their_names_one_at_least(collect):
+    rows = "".join(f"{k}_{n}.wav,ab,s{k}\n" for k in range(40) for n in range(2))
+
+    def held_out(**flags):
+        return {u.speaker for u in collect(rows, dev_files="", **flags).split.of("dev")}
+
+    tenth, few = held_out(), held_out(dev_share="0.05")
+    assert 0 < len(few) < len(tenth) < 10
+    assert few < tenth
+    assert len(held_out(dev_share="0.001")) == 1
+    unknown = collect("".join(f"{n}.wav,ab\n" for n in range(40)), dev_files="", dev_share="0.1").split
+    assert 0 < len(unknown.of("dev")) < 10
+    with pytest.raises(ValueError, match="DEV_SHARE would have no effect: DEV_FILES are given"):
+        collect(rows, dev_share="0.05")

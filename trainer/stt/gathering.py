@@ -68,6 +68,8 @@ def gather(loaded: Loaded, steps: Steps, language: Language | None, known: Alpha
     """All utterances, by use. `known`: the alphabet of the starting weights. Raises LanguageError, ReaderError, TextError, CorpusError,
     ValueError."""
     s: SpeechSettings = loaded.settings
+    if loaded.sources["dev_share"] != "default" and (s.dev_files or not s.train_files):
+        raise ValueError(f"DEV_SHARE would have no effect: {'DEV_FILES are given' if s.dev_files else 'with MODEL_LANGUAGE corpora have their own'}")
     if not s.train_files and language and (given := [use.upper() for use in ("dev", "test", "metrics") if getattr(s, f"{use}_files")]):
         raise ValueError(f"{', '.join(given)}_FILES would have no effect: with MODEL_LANGUAGE the corpora of importers.sh are split")
     rules = _rules(s, language)
@@ -83,7 +85,7 @@ def gather(loaded: Loaded, steps: Steps, language: Language | None, known: Alpha
                 use, _, name = corpus.name.partition(":")
                 reason = next(reason for u, reason in material.refused if u is corpus.utterances[0])
                 raise ValueError(f"{use.upper()}_FILES: {name}: all clips are set aside: {reason}")
-        material.split = _as_given(labelled)
+        material.split = _as_given(labelled, s.dev_share)
     for use, limit in (("train", s.limit_train), ("dev", s.limit_dev), ("test", s.limit_test)):
         if limit:
             material.split.sets[use] = _limited(material.split.sets[use], limit)
@@ -208,9 +210,9 @@ def _of_files(s: SpeechSettings, material: Material) -> list[Corpus]:
     return [Corpus(name, tuple(utterances), shared=True) for name, utterances in found.items()]
 
 
-def _as_given(corpora: Sequence[Corpus]) -> Split:
-    """Files in the use that they were given for. Without dev files a tenth of the speakers (of the clips, where speakers are unknown) is
-    held out of the training set: the same whatever the order.
+def _as_given(corpora: Sequence[Corpus], dev_share: float) -> Split:
+    """Files in the use that they were given for. Without dev files `dev_share` of the speakers (of the clips, where speakers are unknown)
+    is held out of the training set: the same whatever the order.
     """
     split = Split({use: {} for use in USES})
     listed: set[tuple[str, tuple[str, float, int]]] = set()
@@ -224,12 +226,14 @@ def _as_given(corpora: Sequence[Corpus]) -> Split:
                 split.sets[use].setdefault(name, []).append(u)
     if not split.sets["dev"]:
         train, of = split.of("train"), "the speakers"
-        chosen = {id(u) for u in train if share(u.speaker or u.path) < 0.1}
-        if not 0 < len(chosen) < len(train) / 3:  # a few speakers only
-            chosen, of = {id(u) for u in train[::10]}, "the clips"
+        places = [share(u.speaker or u.path) for u in train]
+        limit = max(dev_share, min(places, default=0.0))  # one of them at least
+        chosen = {id(u) for u, place in zip(train, places, strict=True) if place <= limit}
+        if len(chosen) >= len(train) / 3:  # a few speakers only
+            chosen, of = {id(u) for u in train[:: round(1 / dev_share)]}, "the clips"
         split.sets["dev"] = {"held_out": [u for u in train if id(u) in chosen]}
         split.sets["train"] = {name: kept for name, found in split.sets["train"].items() if (kept := [u for u in found if id(u) not in chosen])}
-        log.info("no DEV_FILES: %d of %d clips (a tenth of %s) are held out of training", len(chosen), len(train), of)
+        log.info("no DEV_FILES: %d of %d clips (%g of %s) are held out of training", len(chosen), len(train), dev_share, of)
     return split
 
 

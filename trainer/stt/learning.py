@@ -20,7 +20,7 @@ from trainer.stt.checkpoints import Start, transfer
 from trainer.stt.preparation import Clips
 from trainer.stt.splicing import Words
 from trainer.text import Alphabet, collapse
-from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, cosine
+from trainer.training import Loop, MetricsLog, TrainingError, averaged_adamw, averaged_muon, cosine
 
 log = logging.getLogger("trainer")
 ROUND_SECONDS_OF_AUDIO = 3600  # the dev set is heard after about so much audio, at least once an epoch
@@ -196,7 +196,9 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
             # each clip counts alike, in a large batch or a small one (in the loss that Keras shows, those of large batches count more)
             return x, y, weights * np.float32(len(weights) / batches.mean_size)
 
-        optimizer = averaged_adamw(rate, total, s.weight_decay, beta_1=s.beta1, beta_2=s.beta2, epsilon=s.epsilon)
+        adam: dict[str, Any] = {"beta_1": s.beta1, "beta_2": s.beta2, "epsilon": s.epsilon}
+        optimizer = (averaged_muon(rate, total, s.weight_decay, "layer_6", **adam) if s.optimizer == "muon"
+                     else averaged_adamw(rate, total, s.weight_decay, **adam))
         loop = Loop(model, batch, total, batches.per_epoch * epochs_a_round, out, learning, optimizer, unusable.loss, jit_compile=False)
         try:
             loop.run()

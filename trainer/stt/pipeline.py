@@ -261,7 +261,7 @@ TRAINING = (
     "n_hidden", "layer_norm", "relu_clip", "epochs", "train_batch_size", "batch_seconds", "learning_rate", "learning_rate_schedule", "beta1", "beta2",
     "epsilon", "weight_decay", "dropout_rate", "dropout_rate2", "dropout_rate3", "dropout_rate6", "voices", "splice", "automatic_mixed_precision",
     "early_stop", "es_epochs", "es_min_delta", "reduce_lr_on_plateau", "plateau_epochs", "plateau_reduction", "average_best",
-    "drop_source_layers", "random_seed",
+    "drop_source_layers", "random_seed", "optimizer",
 )
 
 
