@@ -12,7 +12,7 @@ from trainer.mfcc import AS_PUBLISHED
 from trainer.readers import Utterance
 from trainer.settings_stt import SpeechSettings
 from trainer.stt.batches import Batches, Changes, batch_of, other_voice
-from trainer.stt.learning import Learning, Rate, Unusable, ctc
+from trainer.stt.learning import Learning, Rate, Unusable, agreeing, ctc
 from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Joined, Mels, frames_needed
 from trainer.text import collapse
 from trainer.training import MetricsLog, TrainingError
@@ -70,6 +70,24 @@ def test_ctc_is_the_sum_over_all_paths(rng):
     total = sum(np.prod([chances[t, c] for t, c in enumerate(path)]) for path in itertools.product(range(3), repeat=4)
                 if collapse(path, 2) == [0, 0])
     assert float(ctc(np.array([[4, 2, 9, 0, 0]]), logits)[0]) == pytest.approx(-np.log(total), rel=1e-4)
+
+
+def test_two_views_of_a_clip_are_as_long_and_say_the_same_in_other_noise(clips):
+    x, y, weights = batch_of(clips, np.array([3, 5, 8]), clips.longest, np.random.default_rng(0), Changes(voices=1.0, views=2))
+    assert len(x) == len(y) == len(weights) == 6
+    assert np.array_equal(y[:3], y[3:])
+    assert all(not np.array_equal(one, other) for one, other in zip(x[:3], x[3:], strict=True))
+    assert ((x[:3] == 0).all(2) == (x[3:] == 0).all(2)).all()
+
+
+def test_views_that_disagree_cost_their_divergence_in_frames_that_are_there(rng):
+    logits = rng.normal(0, 1, (2, 5, 3)).astype(np.float32)
+    targets = np.array([[4, 1, 9, 0]] * 2)
+    one, other = logits[:, :4].astype(float) - np.log(np.exp(logits[:, :4].astype(float)).sum(-1, keepdims=True))
+    apart = [np.sum(np.exp(b) * (b - a)) for a, b in ((one, other), (other, one))]
+    assert np.allclose(agreeing(0.5, targets, logits) - ctc(targets, logits), 0.5 * np.array(apart), rtol=1e-4)
+    same = np.repeat(logits[:1], 2, 0)
+    assert np.allclose(agreeing(0.5, targets, same), ctc(targets, same))
 
 
 def test_what_does_not_fill_a_batch_changes(clips):

@@ -17,14 +17,16 @@ HEAD = 3  # numbers before the labels of a target: frames, labels, the clip's nu
 
 @dataclass
 class Changes:
-    """How clips of training are changed: `augmentation` on what is read anew, words put together anew, `other_voice`."""
+    """How clips of training are changed: `augmentation` on what is read anew, words put together anew, `other_voice`, and `views` of each
+    clip by `other_microphone`."""
 
     voices: float = 0.0
     augmentation: Augmentation | None = None
     words: Words | None = None
+    views: int = 1
 
     def clips(self, clips: Clips, numbers: np.ndarray, clock: float, rng: np.random.Generator) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Log mels and labels; ranges of the augmentation run with `clock` from 0 to 1."""
+        """Log mels and labels, the first views of all clips before the second ones; ranges of the augmentation run with `clock` from 0 to 1."""
         made: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         for row, number in enumerate(numbers):
             if self.words is not None and rng.random() < self.words.share and (sentence := self.words.sentence(int(number), clips.longest, rng)):
@@ -36,9 +38,15 @@ class Changes:
             read = [clips.frames.raw(int(numbers[row])) for row in rest]
         made |= {row: (mels, text) for (row, text), mels in zip(rest.items(), read, strict=True)}
         found = [made[row] for row in range(len(numbers))]
-        if self.voices > 0:
-            found = [(other_voice(mels, frames_needed(text), rng, self.voices, clips.features), text) for mels, text in found]
-        return [mels for mels, _ in found], [text for _, text in found]
+        labels = [text for _, text in found]
+        views = [self._views(mels, frames_needed(text), rng, clips.features) for mels, text in found]
+        return [of_clip[view] for view in range(self.views) for of_clip in views], labels * self.views
+
+    def _views(self, mels: np.ndarray, needed: int, rng: np.random.Generator, features: Features) -> list[np.ndarray]:
+        if self.voices <= 0:
+            return [mels] * self.views
+        voice = other_voice(mels, needed, rng, self.voices, features)
+        return [other_microphone(voice, rng, self.voices, features) for _ in range(self.views)]
 
 
 def batch_of(
@@ -46,12 +54,13 @@ def batch_of(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(MFCCs (b, t, 26) padded with zeros, targets (b, 3 + longest): frames, labels, number of the clip, the labels; weights of one).
 
-    With `rng` each clip is changed first; `clock`: how far training is, 0 to 1.
+    With `rng` each clip is changed first, and comes as often as `changes` has views; `clock`: how far training is, 0 to 1.
     """
     if rng is None or changes is None:
         mels, labels = [clips.frames.raw(int(number)) for number in numbers], [clips.labels[number] for number in numbers]
     else:
         mels, labels = changes.clips(clips, numbers, clock, rng)
+        numbers = np.tile(numbers, changes.views)
     x = mfcc_batch(mels)
     if rng is not None and changes is not None and changes.augmentation is not None:
         changes.augmentation.mfccs(x, [len(m) for m in mels], clock, rng)
@@ -63,15 +72,16 @@ def batch_of(
 
 
 def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount: float, features: Features) -> np.ndarray:
-    """Another tempo, size of head (frequencies scaled), microphone (level and tilt), noise, and SpecAugment's masks.
-
-    `needed`: frames that must be left. Park et al. 2019; Jaitly & Hinton 2013 for the head.
-    """
+    """Another tempo and size of head (frequencies scaled; Jaitly & Hinton 2013). `needed`: frames that must be left."""
     fast = float(np.exp(rng.uniform(-0.18, 0.18) * amount))
     count = max(needed, 1, round(len(mels) / fast))
     mels = rows_at(mels, np.linspace(0, len(mels) - 1, count))
     head = float(np.exp(rng.uniform(-0.16, 0.16) * amount))
-    mels = rows_at(mels.T, np.clip(features.scaled_bands(head), 0, FILTERS - 1)).T
+    return rows_at(mels.T, np.clip(features.scaled_bands(head), 0, FILTERS - 1)).T
+
+
+def other_microphone(mels: np.ndarray, rng: np.random.Generator, amount: float, features: Features) -> np.ndarray:
+    """Another level and tilt, noise, and SpecAugment's masks (Park et al. 2019)."""
     slope = np.linspace(-1, 1, FILTERS, dtype=np.float32)
     mels = mels + np.float32(rng.uniform(-1.5, 1.5) * amount) + slope * np.float32(rng.uniform(-1, 1) * amount)
     if rng.random() < 0.5:  # noise under the voice
@@ -79,8 +89,8 @@ def other_voice(mels: np.ndarray, needed: int, rng: np.random.Generator, amount:
         mels = np.logaddexp(mels, floor + rng.normal(0, 0.4, mels.shape))
     mean = mels.mean(0)
     for _ in range(2):
-        size = int(rng.integers(0, min(features.frames(0.2), max(1, count // 6)) + 1) * min(amount, 1.0))
-        at = int(rng.integers(0, max(1, count - size)))
+        size = int(rng.integers(0, min(features.frames(0.2), max(1, len(mels) // 6)) + 1) * min(amount, 1.0))
+        at = int(rng.integers(0, max(1, len(mels) - size)))
         mels[at : at + size] = mean
         band = int(rng.integers(0, 6))
         low = int(rng.integers(0, FILTERS - band))

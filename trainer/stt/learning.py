@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +39,34 @@ def ctc(targets: Any, logits: Any) -> Any:
     return tf.compat.v1.nn.ctc_loss(sparse, logits, frames, time_major=False)
 
 
+def agreeing(weight: float, targets: Any, logits: Any) -> Any:
+    """`ctc` of two views of each clip (rows: all first views, then the second ones), and `weight` times how far what a view hears in each frame
+    is from what the other one hears: CR-CTC (Yao et al. 2025).
+    """
+    import tensorflow as tf
+
+    heard = tf.nn.log_softmax(logits)
+    one, other = tf.split(heard, 2)
+    there = tf.sequence_mask(tf.cast(targets, tf.int32)[:, 0], tf.shape(logits)[1], logits.dtype)
+    wanted = tf.stop_gradient(tf.concat([other, one], 0))
+    return ctc(targets, logits) + weight * tf.reduce_sum(tf.reduce_sum(tf.exp(wanted) * (wanted - heard), 2) * there, 1)
+
+
 class Unusable:
     """Clips whose loss was not finite in training: named once, and left out of the step."""
 
-    def __init__(self, clips: Clips) -> None:
-        self.clips, self.numbers = clips, set[int]()
+    def __init__(self, clips: Clips, loss: Callable[[Any, Any], Any] = ctc) -> None:
+        self.clips, self.numbers, self._loss = clips, set[int](), loss
 
     def loss(self, targets: Any, logits: Any) -> Any:
-        """CTC loss, zero for such clips and without a gradient from them."""
+        """The loss, zero for such clips and without a gradient from them."""
         import tensorflow as tf
 
         @tf.custom_gradient
         def guarded(x: Any) -> tuple[Any, Any]:
             return tf.identity(x), lambda given: tf.where(tf.math.is_finite(given), given, 0.0)
 
-        each = ctc(targets, guarded(logits))
+        each = self._loss(targets, guarded(logits))
         finite = tf.math.is_finite(each)
         with tf.control_dependencies([tf.cond(tf.reduce_all(finite), lambda: tf.constant(0), lambda: self._told(targets, finite))]):
             return tf.where(finite, each, 0.0)
@@ -183,18 +198,19 @@ def train(s: SpeechSettings, alphabet: Alphabet, sets: dict[str, Clips], spec: A
         if s.early_stop or s.reduce_lr_on_plateau:
             epochs_a_round = 1
         words = Words(heard, alphabet, s.splice, s.dev_batch_size) if s.splice else None
-        changes = Changes(s.voices, parse(s.augmentations(), s.features) if s.augmentations() else None, words)
+        changes = Changes(s.voices, parse(s.augmentations(), s.features) if s.augmentations() else None, words, 2 if s.consistency else 1)
         rate = Rate(cosine(total, s.learning_rate) if s.learning_rate_schedule == "cosine" else s.learning_rate)
         learning = Learning(s, dev, sets.get("metrics"), alphabet, rate, 1 / epochs_a_round, out, words, total)
 
-        unusable = Unusable(heard)
+        unusable = Unusable(heard, partial(agreeing, s.consistency) if s.consistency else ctc)
 
         def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             unusable.check()
             rng = np.random.default_rng([s.random_seed, step])
-            x, y, weights = batch_of(heard, batches.numbers(step), heard.longest, rng, changes, step / total)
+            numbers = batches.numbers(step)
+            x, y, weights = batch_of(heard, numbers, heard.longest, rng, changes, step / total)
             # each clip counts alike, in a large batch or a small one (in the loss that Keras shows, those of large batches count more)
-            return x, y, weights * np.float32(len(weights) / batches.mean_size)
+            return x, y, weights * np.float32(len(numbers) / batches.mean_size)
 
         adam: dict[str, Any] = {"beta_1": s.beta1, "beta_2": s.beta2, "epsilon": s.epsilon}
         optimizer = (averaged_muon(rate, total, s.weight_decay, "layer_6", **adam) if s.optimizer == "muon"
