@@ -83,8 +83,8 @@ class SpeechSettings(Settings):
                                  "it on average): few long clips, many short ones, so that steps need like memory. 0: TRAIN_BATCH_SIZE.")
     dev_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a step over dev files.")
     test_batch_size: int = Field(16, ge=1, le=4096, description="Clips in a step over test files.")
-    optimizer: str = Field("adamw", pattern="^(adamw|muon)$", description="muon: steps that use all directions of a matrix alike (AdamW for the last layer and "
-                           "vectors). Two thirds of the steps, each a fifth longer, at N_HIDDEN=256; dearer with its cube.")
+    optimizer: str = Field("adamw", pattern="^(adamw|muon)$", description="muon: each step moves a matrix in all its directions alike (vectors and the last layer by "
+                           "AdamW). Learns in two thirds of the steps at N_HIDDEN=256, each a fifth longer; the wider the network, the dearer.")
     learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate.")
     learning_rate_schedule: str = Field("cosine", pattern="^(cosine|constant)$", description="cosine: rises, then falls to nothing; constant: as the original.")
     beta1: float = Field(0.9, ge=0, lt=1, description="Of AdamW.")
@@ -95,13 +95,11 @@ class SpeechSettings(Settings):
     dropout_rate2: float = Field(-1.0, ge=-1, lt=1, description="After layer 2; -1: as DROPOUT_RATE.")
     dropout_rate3: float = Field(-1.0, ge=-1, lt=1, description="After layer 3; -1: as DROPOUT_RATE.")
     dropout_rate6: float = Field(-1.0, ge=-1, lt=1, description="After layer 5; -1: as DROPOUT_RATE.")
-    dropout_per_clip: bool = Field(False, description="Drop the same units in all frames of a clip, not others in each (Gal and Ghahramani 2016): for small "
-                                   "corpora.")
     voices: float = Field(1.0, ge=0, le=3, description="How much voices, tempo, microphones and noise are changed in training, besides AUGMENT; 0: not.")
     splice: float = Field(0.0, ge=0, le=1, description="Share of the clips of training that are put together anew from words of the same speaker: for corpora of "
                           "an hour or two, whose sentences would be learned by heart.")
-    consistency: float = Field(0.0, ge=0, le=10, description="Hear each clip twice in a step, with other noise and gaps (VOICES, AUGMENT), and let both tell the same, with "
-                               "this weight: 0.2 for small corpora, with half of TRAIN_BATCH_SIZE.")
+    consistency: float = Field(0.0, ge=0, le=10, description="Hear each clip twice in a step, with other noise and gaps (VOICES), and let both hearings tell the same: 0.2 for "
+                               "small corpora, with half of TRAIN_BATCH_SIZE or BATCH_SECONDS. 0: not.")
     augment: str = Field("", description="Augmentations in the syntax of DeepSpeech, separated by spaces: pitch[p=0.1,pitch=1~0.2] reverb[p=0.1]. "
                          "The flag may be given several times.")
     data_aug_features_additive: float = Field(0, ge=0, description="Of DeepSpeech 0.7: as add[stddev=...].")

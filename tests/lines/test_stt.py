@@ -114,10 +114,10 @@ def test_what_the_libraries_refuse_is_one_line(home, result):
 
 def test_killed_training_ends_in_the_same_weights(home, tmp_path):
     """A run that is stopped in training and started again gives the files of an unbroken one, byte for byte."""
-    result = run(home, optimizer="muon", consistency="0.2", dropout_per_clip="1")[0]
+    result = run(home, optimizer="muon", consistency="0.2")[0]
     command = [sys.executable, "-m", "trainer", "stt", "package", "--train-files", str(home / "all.csv"), "--dev-files", str(home / "all.csv"),
                "--n-hidden", "64", "--epochs", "2", "--optimizer", "muon", "--consistency", "0.2",
-               "--dropout-per-clip", "--workers", "2", "--export-language", "en", "--data-dir", str(tmp_path)]
+               "--workers", "2", "--export-language", "en", "--data-dir", str(tmp_path)]
     environment = {**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "clients").symlink_to(home / "data" / "tools" / "clients")

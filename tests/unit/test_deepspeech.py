@@ -1,6 +1,5 @@
 """The acoustic model: its recurrence and gradient, names of weights."""
 
-import keras
 import numpy as np
 
 from trainer.export.contract import shapes
@@ -47,14 +46,3 @@ def test_weights_have_the_names_and_shapes_of_the_checkpoints():
 def test_layer_norm_has_the_names_of_the_checkpoints():
     model = deepspeech.build(deepspeech.Spec(n_hidden=12, classes=5, layer_norm=True))
     assert {name: value.shape for name, value in deepspeech.weights_of(model).items()} == shapes(12, 5, layer_norm=True)
-
-
-def test_dropout_per_clip_drops_the_same_units_in_all_frames():
-    model = deepspeech.build(deepspeech.Spec(n_hidden=64, classes=5, dropout=(0.5, 0, 0, 0), per_clip=True))
-    first = keras.Model(model.input, model.get_layer("dropout_1").output)
-    model.get_layer("layer_1").bias.assign(np.ones(64))
-    dropped = np.asarray(first(np.zeros((2, 6, 26), np.float32), training=True)) == 0
-    assert dropped.shape == (6, 2, 64)
-    assert (dropped == dropped[:1]).all()
-    assert 10 < dropped[0, 0].sum() < 54
-    assert (dropped[0, 0] != dropped[0, 1]).any()

@@ -18,14 +18,13 @@ WINDOW = (2 * CONTEXT + 1) * MFCCS
 
 @dataclass(frozen=True)
 class Spec:
-    """Geometry and regularisation. `dropout`: after layers 1, 2, 3 and 5; `per_clip`: of the same units in all frames of a clip."""
+    """Geometry and regularisation. `dropout`: after layers 1, 2, 3 and 5."""
 
     n_hidden: int = 2048
     classes: int = 29
     relu_clip: float = 20.0
     dropout: tuple[float, float, float, float] = (0.05, 0.05, 0.05, 0.05)
     layer_norm: bool = False
-    per_clip: bool = False
 
 
 class InContext(keras.layers.Layer):
@@ -175,7 +174,7 @@ def build(spec: Spec) -> keras.Model:
         x = ClippedDense(spec.n_hidden, spec.relu_clip, f"layer_{number}")(x)
         if spec.layer_norm:
             x = Norm(name=f"norm_{number}")(x)
-        return keras.layers.Dropout(rate, (1, None, None) if spec.per_clip else None, seed=number, name=f"dropout_{number}")(x)
+        return keras.layers.Dropout(rate, seed=number, name=f"dropout_{number}")(x)
 
     x = ops.transpose(given, (1, 0, 2))  # time first, as the recurrence wants it
     x = InContext(name="in_context")(x)

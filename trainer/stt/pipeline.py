@@ -261,7 +261,7 @@ TRAINING = (
     "n_hidden", "layer_norm", "relu_clip", "epochs", "train_batch_size", "batch_seconds", "learning_rate", "learning_rate_schedule", "beta1", "beta2",
     "epsilon", "weight_decay", "dropout_rate", "dropout_rate2", "dropout_rate3", "dropout_rate6", "voices", "splice", "automatic_mixed_precision",
     "early_stop", "es_epochs", "es_min_delta", "reduce_lr_on_plateau", "plateau_epochs", "plateau_reduction", "average_best",
-    "drop_source_layers", "random_seed", "optimizer", "dropout_per_clip", "consistency",
+    "drop_source_layers", "random_seed", "optimizer", "consistency",
 )
 
 
@@ -270,8 +270,7 @@ def spec_of(s: SpeechSettings, alphabet: Alphabet) -> Any:
     from trainer.models import deepspeech
 
     rates = [s.dropout_rate, *(s.dropout_rate if rate < 0 else rate for rate in (s.dropout_rate2, s.dropout_rate3, s.dropout_rate6))]
-    return deepspeech.Spec(s.n_hidden, len(alphabet.labels) + 1, s.relu_clip, (rates[0], rates[1], rates[2], rates[3]), s.layer_norm,
-                           s.dropout_per_clip)
+    return deepspeech.Spec(s.n_hidden, len(alphabet.labels) + 1, s.relu_clip, (rates[0], rates[1], rates[2], rates[3]), s.layer_norm)
 
 
 def contract_of(s: SpeechSettings, alphabet: Alphabet) -> Contract:
