@@ -7,7 +7,7 @@ PYTHON = /data/.venv/bin/python
 AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
-AN4_OPTIONS ?= --dev-share 0.02 --n-hidden 256 --layer-norm --epochs 85 --train-batch-size 8 --consistency 0.2 --optimizer muon --learning-rate 0.004 \
+AN4_OPTIONS ?= --dev-share 0.02 --n-hidden 256 --layer-norm --epochs 95 --train-batch-size 8 --consistency 0.2 --optimizer muon --learning-rate 0.004 \
 	--weight-decay 0.1 --dropout-rate 0.2 --voices 1.1 --splice 0.5 \
 	--lm-text "transcripts*60,/recipe/names.txt" --lm-classes /recipe/classes.txt --lm-order 6 --lm-prune 0 --lm-memory 500M \
 	--export-language en --export-model-name an4
