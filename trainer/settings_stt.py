@@ -56,7 +56,7 @@ class SpeechSettings(Settings):
     model_language: str = Field("", pattern="^[A-Za-z_-]*$", description="A folder of lang/: corpora, rules, text. Of `train_language`; fr in the image.")
     train_files: str = Field("", description="CSV, TSV, JSONL or SDB files to train on, separated by commas; or corpora as reader:folder (common_voice:/data/fr).")
     dev_files: str = Field("", description="Those by which weights are chosen; without them DEV_SHARE of TRAIN_FILES.")
-    dev_share: float = Field(0.1, gt=0, lt=0.34, description="Share of the speakers (of the clips, where speakers are unknown) that is held out without DEV_FILES.")
+    dev_share: float = Field(0.1, gt=0, le=0.2, description="Share of the speakers (of the clips, where speakers are unknown) that is held out without DEV_FILES.")
     test_files: str = Field("", description="Those to test on.")
     metrics_files: str = Field("", description="Measured besides the dev files in each round of training, without any effect on it; others train anew.")
     download: bool = Field(False, description="Also download the corpora and texts of the language that are not in sources/.")
@@ -98,8 +98,8 @@ class SpeechSettings(Settings):
     voices: float = Field(1.0, ge=0, le=3, description="How much voices, tempo, microphones and noise are changed in training, besides AUGMENT; 0: not.")
     splice: float = Field(0.0, ge=0, le=1, description="Share of the clips of training that are put together anew from words of the same speaker: for corpora of "
                           "an hour or two, whose sentences would be learned by heart.")
-    consistency: float = Field(0.0, ge=0, le=10, description="Hear each clip twice in a step, with other noise and gaps (VOICES), and let both hearings tell the same: 0.2 for "
-                               "small corpora, with half of TRAIN_BATCH_SIZE or BATCH_SECONDS. 0: not.")
+    consistency: float = Field(0.0, ge=0, le=10, description="Hear each clip twice in a step, with other noise and gaps (VOICES), and let both hearings tell the same, with this "
+                               "weight: 0.2 for small corpora, and half of TRAIN_BATCH_SIZE or BATCH_SECONDS. 0: not.")
     augment: str = Field("", description="Augmentations in the syntax of DeepSpeech, separated by spaces: pitch[p=0.1,pitch=1~0.2] reverb[p=0.1]. "
                          "The flag may be given several times.")
     data_aug_features_additive: float = Field(0, ge=0, description="Of DeepSpeech 0.7: as add[stddev=...].")

@@ -115,3 +115,7 @@ def test_speakers_are_held_out_by_their_names_one_at_least(collect):
     assert 0 < len(unknown.of("dev")) < 10
     with pytest.raises(ValueError, match="DEV_SHARE would have no effect: DEV_FILES are given"):
         collect(rows, dev_share="0.05")
+    with pytest.raises(ValueError, match="DEV_FILES, DEV_SHARE would have no effect: with MODEL_LANGUAGE"):
+        collect(rows, train_files="", language="fr", dev_share="0.05")
+    with pytest.raises(ValueError, match="nothing to train on: give TRAIN_FILES"):
+        collect(rows, train_files="", dev_files="", dev_share="0.05")

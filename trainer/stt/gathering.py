@@ -68,10 +68,12 @@ def gather(loaded: Loaded, steps: Steps, language: Language | None, known: Alpha
     """All utterances, by use. `known`: the alphabet of the starting weights. Raises LanguageError, ReaderError, TextError, CorpusError,
     ValueError."""
     s: SpeechSettings = loaded.settings
-    if loaded.sources["dev_share"] != "default" and (s.dev_files or not s.train_files):
-        raise ValueError(f"DEV_SHARE would have no effect: {'DEV_FILES are given' if s.dev_files else 'with MODEL_LANGUAGE corpora have their own'}")
-    if not s.train_files and language and (given := [use.upper() for use in ("dev", "test", "metrics") if getattr(s, f"{use}_files")]):
-        raise ValueError(f"{', '.join(given)}_FILES would have no effect: with MODEL_LANGUAGE the corpora of importers.sh are split")
+    share_given = ["DEV_SHARE"] if loaded.sources["dev_share"] != "default" else []
+    given = [f"{use.upper()}_FILES" for use in ("dev", "test", "metrics") if getattr(s, f"{use}_files")] + share_given
+    if not s.train_files and language and given:
+        raise ValueError(f"{', '.join(given)} would have no effect: with MODEL_LANGUAGE the corpora of importers.sh are split")
+    if s.dev_files and share_given:
+        raise ValueError("DEV_SHARE would have no effect: DEV_FILES are given")
     rules = _rules(s, language)
     material = Material(Alphabet(()), rules, Split(), language)
     from_language = language if not s.train_files else None
