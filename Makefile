@@ -3,29 +3,26 @@ RUN = $(COMPOSE) run --rm
 IN_TEST = $(RUN) test sh -c 'setup_python_venv --dev >/dev/null && cd /opt/voicekiln && exec "$$@"' sh
 PYTHON = /data/.venv/bin/python
 
-# CMU AN4: unpacked as it is published, or a folder with train.csv (and test.csv); in data/sources, or in data of a folder beside this one
+# CMU AN4: unpacked as it is published, or a folder with train.csv (and test.csv)
 AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
-AN4_OPTIONS ?= --dev-share 0.02 --n-hidden 256 --layer-norm --epochs 95 --train-batch-size 8 --consistency 0.2 --optimizer muon --learning-rate 0.004 \
-	--weight-decay 0.1 --dropout-rate 0.2 --voices 1.1 --splice 0.5 \
-	--lm-text "transcripts*60,/recipe/names.txt" --lm-classes /recipe/classes.txt --lm-order 6 --lm-prune 0 --lm-memory 500M \
-	--export-language en --export-model-name an4
 
-.PHONY: help wakeword an4 test test-images test-piper lint bench lock
+.PHONY: help wakeword an4 test test-images test-piper lint format docs bench lock
 
 help: ## This list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
 
 wakeword: ## Train a wake word: make wakeword PHRASE="hey buster" [OPTIONS="--quick"]
 	@test -n "$(PHRASE)" || { echo 'give a phrase: make wakeword PHRASE="hey buster"' >&2; exit 2; }
 	$(RUN) wakeword train_wake_word $(OPTIONS) "$(PHRASE)"
 
-an4: ## Speech to text on CMU AN4, end to end in half an hour: make an4 [AN4=data/sources/an4]
+an4: ## Speech to text on CMU AN4 in half an hour: make an4 [AN4=data/sources/an4] [OPTIONS="..."]
 	@test -d "$(AN4)" || { echo 'unpack http://www.speech.cs.cmu.edu/databases/an4/ (an4_sphere.tar.gz) into data/sources/an4' >&2; exit 2; }
-	$(COMPOSE) run --rm --volume "$(abspath $(AN4)):/an4:ro" --volume "$(abspath recipes/an4):/recipe:ro" train trainer stt package $(AN4_FILES) $(AN4_OPTIONS)
+	$(RUN) --volume "$(abspath $(AN4)):/an4:ro" --volume "$(abspath recipes/an4):/recipe:ro" train \
+		trainer stt package --settings /recipe/settings.env $(AN4_FILES) $(OPTIONS)
 
-test: ## Unit tests, tiny end-to-end lines, and the models in the real client (in a container)
+test: ## Unit tests, tiny end-to-end lines, and the models in the real clients (in a container)
 	$(COMPOSE) build test
 	$(IN_TEST) $(PYTHON) -m pytest -p no:cacheprovider
 
@@ -35,11 +32,18 @@ test-images: ## The images on the real engine: users, mounts, signals, the main 
 test-piper: ## Piper's path with a tiny generator and voice, in an environment with Torch (needs python3-venv here)
 	tests/piper/run
 
-lint: ## ruff, mypy, shellcheck (in a container)
+lint: ## Format, style and types: ruff, mypy, shellcheck (in a container)
 	$(COMPOSE) build test
 	$(IN_TEST) entrypoints/lint
 
-bench: ## Speed of every stage beside the plain way and the reference trainer
+format: ## Format the code (needs ruff here, in the version of requirements/dev.lock)
+	ruff format .
+	ruff check --fix-only .
+
+docs: ## Write docs/settings.md from the settings (needs the Python environment here)
+	python docs/make_settings.py
+
+bench: ## Speed of every stage next to the plain way and the reference trainer
 	$(COMPOSE) build test
 	$(IN_TEST) $(PYTHON) -m bench
 

@@ -1,4 +1,5 @@
-"""The plain way of the same work: library transforms and layers as they come, one process, float32, no batching tricks."""
+"""The plain way of the same work: library transforms and layers as they come, one process, float32,
+no batching tricks."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ import numpy as np
 import soundfile
 from pymicro_features import MicroFrontend
 
-from trainer.audio import SAMPLE_RATE_HZ, to_int16
-from trainer.clips import Clips, Frames
-from trainer.features import FEATURE_STEP
+from trainer.audio.io import SAMPLE_RATE_HZ, to_int16
+from trainer.audio.micro_frontend import FEATURE_STEP
+from trainer.store import Clips
+from trainer.wakeword.frames import Frames
 
 
 def synthesis_rate(seconds: float) -> float:
@@ -26,7 +28,8 @@ def synthesis_rate(seconds: float) -> float:
 
 
 class Audiomentations:
-    """The reference's chain and probabilities (its notebook), transforms of audiomentations in its order."""
+    """The reference's chain and probabilities (its notebook), transforms of audiomentations in its
+    order."""
 
     def __init__(self, rooms: Path, noises: Path, home: Path) -> None:
         import audiomentations as a
@@ -36,11 +39,19 @@ class Audiomentations:
             store = Clips(folder)
             for i in range(min(len(store), 50)):
                 soundfile.write(home / f"{name}_wav" / f"{i}.wav", store[i], SAMPLE_RATE_HZ)
-        self._chain = a.Compose([
-            a.SevenBandParametricEQ(-6, 6, p=0.1), a.TanhDistortion(0.0001, 0.1, p=0.1), a.PitchShift(-3, 3, p=0.1), a.BandStopFilter(p=0.1),
-            a.AddColorNoise(10, 30, p=0.1), a.AddBackgroundNoise(str(home / "noise_wav"), -5, 10, p=0.75), a.Gain(-45, 0, p=1.0),
-            a.ApplyImpulseResponse(str(home / "room_wav"), p=0.5), a.Normalize(apply_to="only_too_loud_sounds", p=1.0),
-        ])
+        self._chain = a.Compose(
+            [
+                a.SevenBandParametricEQ(-6, 6, p=0.1),
+                a.TanhDistortion(0.0001, 0.1, p=0.1),
+                a.PitchShift(-3, 3, p=0.1),
+                a.BandStopFilter(p=0.1),
+                a.AddColorNoise(10, 30, p=0.1),
+                a.AddBackgroundNoise(str(home / "noise_wav"), -5, 10, p=0.75),
+                a.Gain(-45, 0, p=1.0),
+                a.ApplyImpulseResponse(str(home / "room_wav"), p=0.5),
+                a.Normalize(apply_to="only_too_loud_sounds", p=1.0),
+            ]
+        )
 
         for _ in range(100):  # numba compiles each transform when it is first drawn
             self.clip(np.random.default_rng(0).normal(0, 0.1, 10_000).astype(np.float32))
@@ -59,7 +70,8 @@ class Audiomentations:
 
 
 def stored_rate(chain: Audiomentations, words: Clips, seconds: float) -> float:
-    """Clips per second through augmentation, the front-end's Python call and ten shifted float32 copies."""
+    """Clips per second through augmentation, the front-end's Python call and ten shifted float32
+    copies."""
     start, count = time.perf_counter(), 0
     while time.perf_counter() - start < seconds:
         front_end, rows = MicroFrontend(), []
@@ -75,14 +87,19 @@ def stored_rate(chain: Audiomentations, words: Clips, seconds: float) -> float:
 
 
 def training_rate(features: Path, seconds: float) -> float:
-    """Steps per second of the same network in Conv2D and DepthwiseConv2D layers, `train_on_batch`, batches picked row by row."""
+    """Steps per second of the same network in Conv2D and DepthwiseConv2D layers, `train_on_batch`,
+    batches picked row by row."""
     layers = keras.layers
     given = keras.Input((204, 40))
     x = layers.Reshape((204, 1, 40))(given)
     x = layers.Conv2D(32, (5, 1), (3, 1), use_bias=False, activation="relu")(x)
     for kernels in ((5,), (7, 11), (9, 15), (23,)):
-        parts = [x] if len(kernels) == 1 else [x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]]
-        done = [layers.DepthwiseConv2D((k, 1))(part) for k, part in zip(kernels, parts, strict=True)]
+        parts = (
+            [x] if len(kernels) == 1 else [x[..., : x.shape[-1] // 2], x[..., x.shape[-1] // 2 :]]
+        )
+        done = [
+            layers.DepthwiseConv2D((k, 1))(part) for k, part in zip(kernels, parts, strict=True)
+        ]
         rows = min(d.shape[1] for d in done)
         done = [d[:, d.shape[1] - rows :] for d in done]
         x = done[0] if len(done) == 1 else layers.Concatenate()(done)
@@ -93,7 +110,12 @@ def training_rate(features: Path, seconds: float) -> float:
     labels = (rng.random((128, 1)) < 0.3).astype(np.float32)
 
     def step() -> None:
-        batch = np.stack([frames.raw(int(rng.integers(len(frames))))[-204:].astype(np.float32) * FEATURE_STEP for _ in range(128)])
+        batch = np.stack(
+            [
+                frames.raw(int(rng.integers(len(frames))))[-204:].astype(np.float32) * FEATURE_STEP
+                for _ in range(128)
+            ]
+        )
         model.train_on_batch(batch, labels, np.ones((128, 1), np.float32))
 
     for _ in range(10):

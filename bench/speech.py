@@ -1,4 +1,4 @@
-"""Speech to text: import, training steps, decoding, each beside the plain way in the same run."""
+"""Speech to text: import, training steps, decoding, next to the plain way in the same run."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import keras
 import numpy as np
 import soundfile
 
-from trainer import clips
-from trainer.audio import SAMPLE_RATE_HZ
-from trainer.mfcc import AS_PUBLISHED, MFCCS
+from trainer import store
+from trainer.audio.io import SAMPLE_RATE_HZ
+from trainer.audio.mfcc import AS_PUBLISHED, MFCCS
+from trainer.corpora.utterance import Utterance
 from trainer.models import deepspeech
-from trainer.readers import Utterance
 from trainer.stt import preparation
 from trainer.stt.batches import Batches, Changes, batch_of
 from trainer.stt.decoder import Search, decode
-from trainer.stt.learning import Unusable, ctc
+from trainer.stt.losses import Unusable, ctc
 from trainer.stt.preparation import Clips, ImportPlan, Mels
-from trainer.text import Alphabet
-from trainer.training import averaged_adamw
+from trainer.text.alphabet import Alphabet
+from trainer.training.optimizers import averaged_adamw
 from trainer.wakeword.engines import Voice
 from trainer.workers import Workers
 
@@ -54,19 +54,25 @@ def imported(found: list[Utterance], home: Path, pool: Workers) -> float:
     start = time.perf_counter()
     count = preparation.write_lists(home, found)
     plan = ImportPlan(str(home), ALPHABET, 15.0, AS_PUBLISHED)
-    clips.build(home, preparation.import_chunk, plan, -(-count // preparation.CHUNK), "importing", pool)
+    store.build(
+        home, preparation.import_chunk, plan, -(-count // preparation.CHUNK), "importing", pool
+    )
     preparation.finish_lists(home)
     assert len(Mels(home)) == len(found)
     return len(found) / (time.perf_counter() - start)
 
 
 def sox_rate(found: list[Utterance], home: Path, cores: int) -> float:
-    """Clips per second of one `sox` and one `soxi` process a file, as the original importers do it, on as many cores."""
+    """Clips per second of one `sox` and one `soxi` process a file, as the original importers do."""
     home.mkdir()
 
     def convert(number: int) -> None:
         out = home / f"{number}.wav"
-        subprocess.run(["sox", found[number].path, "-r", "16000", "-c", "1", "-b", "16", str(out)], check=True, capture_output=True)
+        subprocess.run(
+            ["sox", found[number].path, "-r", "16000", "-c", "1", "-b", "16", str(out)],
+            check=True,
+            capture_output=True,
+        )
         subprocess.run(["soxi", "-s", str(out)], check=True, capture_output=True)
 
     start = time.perf_counter()
@@ -77,20 +83,27 @@ def sox_rate(found: list[Utterance], home: Path, cores: int) -> float:
 
 def training_rate(stored: Path, seconds: float) -> float:
     """Steps per second of the real step on stored clips, features and voices included."""
-    heard = _set(stored)
+    clips = _set(stored)
     model = deepspeech.build(deepspeech.Spec(HIDDEN, len(ALPHABET.labels) + 1))
-    batches = Batches(heard, BATCH, 1)
-    draw = lambda i: batch_of(heard, batches.numbers(i % 8), heard.longest, np.random.default_rng(i), Changes(voices=1.0))  # noqa: E731
-    return _rate(model, Unusable(heard).loss, draw, seconds)
+    batches = Batches(clips, BATCH, 1)
+
+    def draw(i: int) -> tuple[np.ndarray, ...]:
+        rng = np.random.default_rng(i)
+        return batch_of(clips, batches.numbers(i % 8), clips.longest, rng, Changes(voices=1.0))
+
+    return _rate(model, Unusable(clips).loss, draw, seconds)
 
 
 def plain_training_rate(stored: Path, seconds: float) -> float:
-    """The same network with `keras.layers.LSTM` and `tf.nn.ctc_loss`, features computed for each step."""
+    """The same network with `keras.layers.LSTM` and `tf.nn.ctc_loss`, features computed for each
+    step."""
     import tensorflow as tf
 
-    heard = _set(stored)
+    clips = _set(stored)
     given = keras.Input((None, MFCCS))
-    x = keras.layers.TimeDistributed(keras.layers.Dense(HIDDEN, "relu"))(deepspeech.InContext()(given))
+    x = keras.layers.TimeDistributed(keras.layers.Dense(HIDDEN, "relu"))(
+        deepspeech.InContext()(given)
+    )
     for _ in range(2):
         x = keras.layers.TimeDistributed(keras.layers.Dense(HIDDEN, "relu"))(x)
     x = keras.layers.LSTM(HIDDEN, return_sequences=True)(x)
@@ -98,15 +111,27 @@ def plain_training_rate(stored: Path, seconds: float) -> float:
 
     def loss(y: Any, logits: Any) -> Any:
         y = tf.cast(y, tf.int32)
-        return tf.nn.ctc_loss(y[:, 3:], logits, y[:, 1], y[:, 0], logits_time_major=False, blank_index=-1)
+        return tf.nn.ctc_loss(
+            y[:, 3:], logits, y[:, 1], y[:, 0], logits_time_major=False, blank_index=-1
+        )
 
-    batches = Batches(heard, BATCH, 1)
-    return _rate(keras.Model(given, x), loss, lambda i: batch_of(heard, batches.numbers(i % 8), heard.longest), seconds)
+    batches = Batches(clips, BATCH, 1)
+    return _rate(
+        keras.Model(given, x),
+        loss,
+        lambda i: batch_of(clips, batches.numbers(i % 8), clips.longest),
+        seconds,
+    )
 
 
 def _set(stored: Path) -> Clips:
     mels = Mels(stored)
-    return Clips(mels, [np.array(ALPHABET.encode(SENTENCE), np.int32)] * len(mels), [Utterance("", "")] * len(mels), AS_PUBLISHED)
+    return Clips(
+        mels,
+        [np.array(ALPHABET.encode(SENTENCE), np.int32)] * len(mels),
+        [Utterance("", "")] * len(mels),
+        AS_PUBLISHED,
+    )
 
 
 def _rate(model: keras.Model, loss: Any, batch: Any, seconds: float) -> float:
@@ -126,7 +151,7 @@ def _rate(model: keras.Model, loss: Any, batch: Any, seconds: float) -> float:
 
 
 def decoding_rate(pool: Workers, seconds: float) -> tuple[float, float]:
-    """(clips of 4.7 s decoded per second on all cores with a beam of 500, with TensorFlow's beam search of a width of 100 on one)."""
+    """Clips of 4.7 s a second: (ours, all cores, beam 500; TensorFlow's, one core, beam 100)."""
     import tensorflow as tf
 
     scores = _spoken(0)
@@ -149,7 +174,8 @@ def _decode(number: int) -> int:
 
 
 def _spoken(number: int) -> np.ndarray:
-    """Log probabilities as of a trained network: mostly blank, a label every few frames, some doubt."""
+    """Log probabilities as of a trained network: mostly blank, a label every few frames, some
+    doubt."""
     rng = np.random.default_rng(number)
     frames, classes = int(CLIP_SECONDS * 50), len(ALPHABET.labels) + 1
     logits = rng.normal(0, 1, (frames, classes))
@@ -160,14 +186,16 @@ def _spoken(number: int) -> np.ndarray:
 
 
 def agreement_of_forms() -> float:
-    """Largest difference of the loss of one batch between our step's CTC and `tf.nn.ctc_loss`: both columns measure the same thing."""
+    """Largest difference of loss between our CTC and `tf.nn.ctc_loss` on one batch."""
     import tensorflow as tf
 
     rng = np.random.default_rng(0)
     logits = rng.normal(0, 1, (4, 80, len(ALPHABET.labels) + 1)).astype(np.float32)
     y = np.zeros((4, 23), np.int32)
     y[:, 0], y[:, 1], y[:, 3:] = 80, 20, rng.integers(0, 28, (4, 20))
-    other = tf.nn.ctc_loss(y[:, 3:], logits, y[:, 1], y[:, 0], logits_time_major=False, blank_index=-1)
+    other = tf.nn.ctc_loss(
+        y[:, 3:], logits, y[:, 1], y[:, 0], logits_time_major=False, blank_index=-1
+    )
     return float(np.abs(np.asarray(ctc(y, logits)) - np.asarray(other)).max())
 
 
@@ -178,8 +206,17 @@ def rows(row: Any, home: Path, pool: Workers, seconds: float) -> None:
         found = make_files(place / "mp3")
         imported(found[: 64 * pool.count], place / "warm", pool)
         import_rate = imported(found, place / "stored", pool)
-        row("import of mp3 clips, all cores", import_rate, sox_rate(found, place / "wav", pool.count), None, "clips/s")
+        row(
+            "import of mp3 clips, all cores",
+            import_rate,
+            sox_rate(found, place / "wav", pool.count),
+            None,
+            "clips/s",
+        )
         assert agreement_of_forms() < 1e-2
-        ours, plain = training_rate(place / "stored", seconds), plain_training_rate(place / "stored", seconds)
+        ours, plain = (
+            training_rate(place / "stored", seconds),
+            plain_training_rate(place / "stored", seconds),
+        )
         row(f"STT training steps, n_hidden {HIDDEN}, batch 16", ours, plain, 0.30, "/s")
         row("decoding, beam 500, clips of 4.7 s", *decoding_rate(pool, seconds), None, "clips/s")

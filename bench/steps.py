@@ -11,46 +11,40 @@ import keras
 import numpy as np
 
 from trainer import models
-from trainer.batches import Source, draw_batch
-from trainer.clips import Frames
-from trainer.training import Loop, cosine_adamw
-from trainer.wakeword.learning import scan as scan_clips
+from trainer.training.callbacks import Callback, Round
+from trainer.training.loop import Loop
+from trainer.training.optimizers import averaged_adamw, cosine
+from trainer.wakeword.batches import Source, draw_batch
+from trainer.wakeword.frames import Frames
+from trainer.wakeword.scan import scan as scan_clips
 
 
-class _Timer:
-    """Stands in for the product: notes when rounds end."""
+class _Timer(Callback):
+    """Records when rounds end."""
 
     def __init__(self) -> None:
         self.marks: list[tuple[int, float]] = []
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Nothing."""
-        return {}
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Nothing."""
-
-    def goes_on(self, model: keras.Model) -> bool:
-        """To the last step."""
-        return True
-
-    def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
-        """Note the time."""
-        self.marks.append((step, time.perf_counter()))
-        return {}
+    def on_round_end(self, current: Round) -> None:
+        """Record the time."""
+        self.marks.append((current.step, time.perf_counter()))
 
 
 def ours(features: Path, home: Path, seconds: float, name: str = "mixednet") -> float:
-    """Steps per second of the real loop, batches and all, without the first round (which compiles)."""
+    """Steps per second of the real loop, without the first round, which compiles."""
     frames = Frames(features)
     half = len(frames) // 2
-    sources = [Source("a", frames, np.arange(half), 0.3, 1.0, after_mark=(2, 32)), Source("b", frames, np.arange(half, len(frames)), 0.7, 0.0)]
+    sources = [
+        Source("a", frames, np.arange(half), 0.3, 1.0, after_mark=(2, 32)),
+        Source("b", frames, np.arange(half, len(frames)), 0.7, 0.0),
+    ]
     spec, timer = models.spec_of(name), _Timer()
     steps = 50 + int(seconds * 60) // 50 * 50
     with tempfile.TemporaryDirectory(dir=home) as folder:
-        optimizer, loss = cosine_adamw(steps, 1e-3, 0.4), keras.losses.BinaryCrossentropy(from_logits=True)
+        optimizer = averaged_adamw(cosine(steps, 1e-3), steps, 0.4)
+        loss = keras.losses.BinaryCrossentropy(from_logits=True)
         batch = lambda i: draw_batch(sources, [], 0.5, 128, spec.frames, 1, i)  # noqa: E731
-        Loop(models.build(spec), batch, steps, 50, Path(folder), timer, optimizer, loss).run()
+        Loop(models.build(spec), batch, steps, 50, Path(folder), [timer], optimizer, loss).run()
     (first, start), (last, end) = timer.marks[0], timer.marks[-1]
     return (last - first) / (end - start)
 

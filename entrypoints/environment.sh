@@ -1,4 +1,4 @@
-# Sourced by every command: who we are, where /data is, and the Python environment.
+# Sourced by every command: the user, the data folder and the Python environment.
 # shellcheck shell=bash
 set -euo pipefail
 
@@ -11,30 +11,30 @@ die() { # one line, exit 1
     exit 1
 }
 
-box() { # a warning that is seen
+box() { # a warning in a frame
     local rule
     rule="$(printf '=%.0s' {1..55})"
     printf '%s\n%s\n%s\n' "$rule" "$*" "$rule" >&2
 }
 
-# Root (compose starts us so) becomes the owner of /data, so that files belong to the user who made the folder. In a
-# rootless engine root is that user already.
+# Root (as compose starts the container) becomes the owner of /data, so that files belong to the user
+# who made the folder. In a rootless engine root is that user already.
 if [ "$(id -u)" = 0 ] && [ -d "$DATA_DIR" ] && grep -q '^ *0 *0 *4294967295' /proc/self/uid_map; then
     owner="$(stat -c %u "$DATA_DIR")"
     group="$(stat -c %g "$DATA_DIR")"
     if [ "$owner" = 0 ]; then
         owner=999 group=999
-        chown 999:999 "$DATA_DIR" 2>/dev/null || true # read-only: told below
+        chown 999:999 "$DATA_DIR" 2>/dev/null || true # read-only: reported below
     fi
     exec setpriv --reuid="$owner" --regid="$group" --clear-groups -- "$0" "$@"
 fi
 
 mounted() { [ -n "${VOICEKILN_UNMOUNTED:-}" ] || mountpoint -q "$DATA_DIR"; }
 
-need_data() { # stop before anything is written where it would be lost or cannot be written
+need_data() { # stop before anything is written that would be lost, or cannot be written
     [ -d "$DATA_DIR" ] || die "$DATA_DIR does not exist; run with -v \"\$PWD/data:/data\""
     mounted || die "$DATA_DIR is not mounted: the models would vanish with the container. Run with -v \"\$PWD/data:/data\"," \
-        "or set VOICEKILN_UNMOUNTED=1 to write into the container all the same"
+        "or set VOICEKILN_UNMOUNTED=1 to write into the container anyway"
     [ -w "$DATA_DIR" ] || die "$DATA_DIR cannot be written by uid $(id -u) (it belongs to uid $(stat -c %u "$DATA_DIR"));" \
         "on the host: sudo chown -R $(id -u) data, or run with --user \$(id -u):\$(id -g); and mount it without :ro"
 }

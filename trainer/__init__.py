@@ -1,3 +1,18 @@
-"""Voicekiln: train voice models that run in the clients people already have."""
+"""Voicekiln: train voice models that run in the clients people already have.
 
-__version__ = "0.1.0"
+    from trainer import wakeword, stt
+
+Products are imported when they are used; see docs/architecture.md.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+__version__ = "0.2.0"
+PRODUCTS = ("wakeword", "stt")  # packages with settings, cli, pipeline, check and report
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name in PRODUCTS:
+        return import_module(f"trainer.{name}")
+    raise AttributeError(f"module 'trainer' has no attribute '{name}'")

@@ -1,6 +1,4 @@
-"""The record of a run: settings and their sources, versions, machine, steps, fingerprints of the user's data."""
-
-from __future__ import annotations
+"""The record of a run: settings and their sources, versions, machine and steps, as JSON."""
 
 import json
 from dataclasses import asdict
@@ -10,24 +8,34 @@ from typing import Any
 
 from trainer import __version__
 from trainer.machine import machine, versions
-from trainer.settings import Loaded
-from trainer.steps import Steps
+from trainer.run import Run
+from trainer.settings import S
+
+Record = dict[str, Any]  # JSON
 
 
-def record(loaded: Loaded, steps: Steps, **more: Any) -> dict[str, Any]:
+def record(run: Run[S], **more: Any) -> Record:
     """Everything needed to make the same model again."""
+    values = {name: _plain(getattr(run.settings, name)) for name in run.settings.names()}
+    steps = {}
+    for folder in run.steps.all_folders:
+        made = json.loads((folder / "step.json").read_text(encoding="utf-8"))
+        steps[folder.parent.name] = {"key": folder.name, **made}
     return {
         "voicekiln": __version__,
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "settings": {k: {"value": v if v is None or isinstance(v, (int, float, bool)) else str(v), "from": loaded.sources[k]}
-                     for k, v in loaded.settings.model_dump().items()},
+        "settings": {k: {"value": v, "from": run.sources[k]} for k, v in values.items()},
         "versions": versions(),
         "machine": asdict(machine()),
-        "steps": {folder.parent.name: {"key": folder.name, **json.loads((folder / "step.json").read_text())} for folder in steps.all_folders},
+        "steps": steps,
         **more,
     }
 
 
-def write(path: Path, told: dict[str, Any]) -> None:
+def _plain(value: Any) -> Any:
+    return value if value is None or isinstance(value, (int, float, bool)) else str(value)
+
+
+def write(path: Path, found: Record) -> None:
     """As indented JSON."""
-    path.write_text(json.dumps(told, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

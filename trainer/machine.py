@@ -1,26 +1,23 @@
-"""What is running here: processor, memory, GPU, versions; and a real test of the major parts (`trainer check`)."""
-
-from __future__ import annotations
+"""What is running here: processor, memory, GPU, versions, folders; and a test of them."""
 
 import os
 import platform
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from trainer.programs import quiet
-from trainer.workers import minutes
+from trainer.errors import UserError
+from trainer.log import minutes, quiet
 
-# the compute capabilities that the wheels of TensorFlow 2.21 hold kernels for; newer ones only if the driver can compile
+# the compute capabilities that the wheels of TensorFlow 2.21 hold kernels for; newer ones only if
+# the driver can compile
 OLDEST_CAPABILITY, NEWEST_CAPABILITY = 6.0, 9.0
 WIDTH = 80
-
-
-class MachineError(Exception):
-    """Something that is missing here; one line with the way out."""
+REBUILD = "run setup_python_venv to build the environment again"
 
 
 @dataclass(frozen=True)
@@ -45,44 +42,56 @@ def cores() -> int:
 
 
 def machine() -> Machine:
-    """Look around."""
-    name = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                 if line.startswith("model name")), platform.processor() or platform.machine())
+    """Facts about this machine."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    cpu = next(names, platform.processor() or platform.machine())
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
         if Path(limit).exists() and (text := Path(limit).read_text().strip()).isdigit():
             memory = min(memory, int(text))
-    return Machine(name, cores(), memory >> 20, tuple(f"{name} ({capability})" for name, capability in _gpus()))
+    gpus = tuple(f"{name} ({capability})" for name, capability in _gpus())
+    return Machine(cpu, cores(), memory >> 20, gpus)
 
 
 def _gpus() -> list[tuple[str, str]]:
-    """(name, compute capability) as nvidia-smi tells them."""
+    """(name, compute capability) as nvidia-smi lists them."""
     tool = shutil.which("nvidia-smi")
     if not tool:
         return []
     command = [tool, "--query-gpu=name,compute_cap", "--format=csv,noheader"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    rows = [line.split(", ") for line in done.stdout.splitlines() if line] if done.returncode == 0 else []
+    lines = done.stdout.splitlines() if done.returncode == 0 else []
+    rows = [line.split(", ") for line in lines if line]
     return [(row[0], row[1]) for row in rows if len(row) == 2]
 
 
-def check_gpu(backend: str, ways_out: str = "-e KERAS_BACKEND=jax trains wake words on it, -e CUDA_VISIBLE_DEVICES=-1 on the processor") -> None:
-    """Raises MachineError when TensorFlow's wheels have no kernels for the GPUs that are there, or for one that it might take: it passes over
-    those that are too old, and CUDA_VISIBLE_DEVICES leaves out others."""
+def check_gpu(backend: str, ways_out: str) -> None:
+    """Raises UserError when TensorFlow's wheels have no kernels for a GPU it would take.
+
+    TensorFlow skips GPUs that are too old; CUDA_VISIBLE_DEVICES hides others. `ways_out`: what
+    the user can do, for the message.
+    """
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if backend != "tensorflow" or visible in ("", "-1"):
         return
     gpus = [(name, float(capability)) for name, capability in _gpus()]
-    usable = [name for name, capability in gpus if OLDEST_CAPABILITY <= capability < NEWEST_CAPABILITY + 1]
+    usable = [n for n, c in gpus if OLDEST_CAPABILITY <= c < NEWEST_CAPABILITY + 1]
     for name, capability in gpus:
-        if name not in usable and (not usable or (visible is None and capability > NEWEST_CAPABILITY)):
-            other = f"-e CUDA_VISIBLE_DEVICES=<number of {usable[0]}> takes the other, " if usable else ""
-            raise MachineError(f"GPU {name} (compute capability {capability:g}) has no kernels in TensorFlow {version_of('tensorflow')}: "
-                               f"{other}{ways_out}")
+        if name in usable:
+            continue
+        if not usable or (visible is None and capability > NEWEST_CAPABILITY):
+            other = ""
+            if usable:
+                other = f"-e CUDA_VISIBLE_DEVICES=<number of {usable[0]}> takes the other, "
+            raise UserError(
+                f"TensorFlow {version_of('tensorflow')} has no kernels for GPU {name} (compute "
+                f"capability {capability:g}): {other}{ways_out}"
+            )
 
 
 def version_of(*packages: str) -> str:
-    """Installed version of the first of `packages` that is there."""
+    """Installed version of the first of `packages` that is installed."""
     for package in packages:
         try:
             return version(package)
@@ -91,109 +100,98 @@ def version_of(*packages: str) -> str:
     return "none"
 
 
+SHAPING = (  # packages that shape a model
+    "keras numpy scipy soxr pymicro-features pymicro-wakeword ai-edge-litert tflite-micro wordfreq"
+)
+
+
 def versions() -> dict[str, str]:
-    """Of what shapes a model."""
-    names = ("keras", "numpy", "scipy", "soxr", "pymicro-features", "pymicro-wakeword", "ai-edge-litert", "tflite-micro", "wordfreq")
-    return {"python": platform.python_version(), "tensorflow": version_of("tensorflow-cpu", "tensorflow"), **{n: version_of(n) for n in names}}
+    """Versions of what shapes a model."""
+    tensorflow = version_of("tensorflow-cpu", "tensorflow")
+    found = {"python": platform.python_version(), "tensorflow": tensorflow}
+    return found | {name: version_of(name) for name in SHAPING.split()}
 
 
-def check() -> list[str]:
-    """Try every major part once. Returns lines to print; raises MachineError for the first that fails."""
-    lines = []
+def check() -> Iterator[str]:
+    """Lines about this machine and the packages that all products share. Raises UserError."""
     here = machine()
-    lines.append(f"CPU: {here.cpu} ({here.cores} cores)  Memory: {here.memory_mb} mb")
-    lines += _places()
-    check_gpu(os.environ.get("KERAS_BACKEND", "tensorflow"))
-    gpus = _gpus()
-    lines.append(f"GPU: {', '.join(f'{name} (compute capability {capability})' for name, capability in gpus) or 'none that the driver shows'}")
+    yield f"CPU: {here.cpu} ({here.cores} cores)  Memory: {here.memory_mb} mb"
+    yield from _check_folders()
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+    check_gpu(backend, "-e CUDA_VISIBLE_DEVICES=-1 uses the processor")
+    gpus = [f"{name} (compute capability {capability})" for name, capability in _gpus()]
+    yield f"GPU: {', '.join(gpus) or 'none that the driver shows'}"
     try:
-        import numpy as np
-
-        with quiet():
-            import keras
-
-        start = time.monotonic()
-        value = float(keras.ops.sum(keras.ops.matmul(np.eye(64, dtype="float32"), np.ones((64, 64), "float32"))))
-        assert value == 64 * 64
-        backend = keras.backend.backend()
-        lines.append(f"Keras {keras.__version__} on {backend}: works ({time.monotonic() - start:.1f} s)")
-        if backend == "tensorflow":
-            import tensorflow as tf
-
-            found = [tf.config.experimental.get_device_details(d).get("device_name", d.name) for d in tf.config.list_physical_devices("GPU")]
-            lines.append(f"TensorFlow {tf.__version__}: {'GPU ' + ', '.join(found) if found else 'CPU (no GPU found)'}")
-            if gpus and not found:
-                lines.append("WARNING: the driver shows a GPU that TensorFlow does not use: build the image with ACCELERATOR=cuda")
-    except (ImportError, OSError, AssertionError) as error:
-        raise MachineError(f"{type(error).__name__}: {error}; run setup_python_venv to build the environment again") from error
-    for program, parts in (("espeak-ng", _wakeword_parts), ("lmplz", _speech_parts)):  # what this image is for
-        if shutil.which(program):
-            lines += parts()
-    return lines
+        yield from _check_keras(bool(gpus))
+    except (ImportError, OSError) as error:
+        raise UserError(f"{type(error).__name__}: {error}; {REBUILD}") from error
 
 
-def _places() -> list[str]:
+def _check_keras(gpus: bool) -> Iterator[str]:
+    import numpy as np
+
+    with quiet():
+        import keras
+
+    start = time.monotonic()
+    eye, ones = np.eye(64, dtype="float32"), np.ones((64, 64), "float32")
+    value = float(keras.ops.sum(keras.ops.matmul(eye, ones)))
+    if value != 64 * 64:
+        raise UserError(f"Keras computes {value} instead of {64 * 64}; {REBUILD}")
+    backend = keras.backend.backend()
+    seconds = time.monotonic() - start
+    yield f"Keras {keras.__version__} on {backend}: works ({seconds:.1f} s)"
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        details = tf.config.experimental.get_device_details
+        devices = tf.config.list_physical_devices("GPU")
+        found = [details(d).get("device_name", d.name) for d in devices]
+        used = f"GPU {', '.join(found)}" if found else "CPU (no GPU found)"
+        yield f"TensorFlow {tf.__version__}: {used}"
+        if gpus and not found:
+            yield (
+                "WARNING: the driver shows a GPU that TensorFlow does not use: build the image "
+                "with ACCELERATOR=cuda"
+            )
+
+
+def _check_folders() -> Iterator[str]:
     """Disk, shared memory, and whether the data folder can be written."""
     data = Path(os.environ.get("DATA_DIR", "/data"))
     if not data.is_dir():
-        raise MachineError(f"{data} does not exist; run with -v \"$PWD/data:{data}\"")
-    if not os.access(data, os.W_OK):
-        raise MachineError(f"{data} cannot be written by uid {os.getuid()}; chown it, or run with --user")
-    locked = [str(p) for p in sorted(data.iterdir()) if p.is_dir() and not os.access(p, os.W_OK) and p.name not in ("sources", "lost+found")]
+        raise UserError(f'{data} does not exist; make it, or run with -v "$PWD/data:{data}"')
+    read_only = ("sources", "lost+found")
+    folders = [p for p in sorted(data.iterdir()) if p.is_dir() and p.name not in read_only]
+    locked = [str(p) for p in (data, *folders) if not os.access(p, os.W_OK)]
     if locked:
-        raise MachineError(f"{', '.join(locked)} cannot be written by uid {os.getuid()}; chown them, or run with --user")
-    fleeting = "" if os.path.ismount(data) else " (not mounted: it vanishes with the container)"
-    lines = [f"Disk: {shutil.disk_usage(data).free >> 30} GB free under {data}{fleeting}"]
+        raise UserError(
+            f"{', '.join(locked)} cannot be written by uid {os.getuid()}; chown, or run with --user"
+        )
+    in_container = Path("/.dockerenv").exists() or Path("/run/.containerenv").exists()
+    inside = in_container and not os.path.ismount(data)
+    lost = " (not mounted: lost when the container is removed)" if inside else ""
+    yield f"Disk: {shutil.disk_usage(data).free >> 30} GB free under {data}{lost}"
     shared = Path("/dev/shm")  # noqa: S108  (only looked at)
     if shared.is_dir():
-        lines.append(f"Shared memory: {shutil.disk_usage(shared).total >> 20} MB (nothing here needs more)")
-    return lines
-
-
-def _wakeword_parts() -> list[str]:
-    """Front-end, interpreters, speech engines."""
-    try:
-        import numpy as np
-
-        with quiet():
-            from ai_edge_litert.interpreter import Interpreter  # noqa: F401
-        from pymicro_wakeword import MicroWakeWord  # noqa: F401
-
-        from trainer.features import features
-
-        assert features(np.zeros(16000, np.int16)).shape == (98, 40)
-    except (ImportError, OSError, AssertionError) as error:
-        raise MachineError(f"{type(error).__name__}: {error}; run setup_python_venv to build the environment again") from error
-    lines = ["Micro front-end, LiteRT and pymicro-wakeword: work"]
-    from trainer.wakeword.engines import IN_PROCESS, EngineError, Voice
-
-    for engine, name in zip(IN_PROCESS, ("en-us+m3", "rms"), strict=True):
-        try:
-            seconds = len(Voice(engine, name, 1.0, 0.5, 0.5, 1.0).speak("hey buster")) / 16000
-            lines.append(f"Speech engine {engine}: works ({seconds:.1f} s said)")
-        except EngineError as error:
-            raise MachineError(str(error)) from error
-    return lines
-
-
-def _speech_parts() -> list[str]:
-    """A training step, an export in the clients' libraries, KenLM."""
-    from trainer.stt.pipeline import try_out
-
-    with quiet():
-        lines = try_out(Path(os.environ.get("DATA_DIR", "/data")) / "tools" / "clients")
-    missing = [program for program in ("lmplz", "build_binary", "filter") if not shutil.which(program)]
-    if missing:
-        raise MachineError(f"KenLM's {', '.join(missing)} are not installed")
-    return [*lines, "KenLM: lmplz, filter and build_binary are there"]
+        size = shutil.disk_usage(shared).total >> 20
+        yield f"Shared memory: {size} MB (nothing here needs more)"
 
 
 def summary(rows: list[tuple[str, float]], total_seconds: float) -> str:
     """The table at the end of a run: the machine, time per stage, total."""
     here = machine()
     gpu = ", ".join(here.gpus) or "N/A"
-    lines = ["=" * WIDTH, "Training Summary".center(WIDTH).rstrip(), "=" * WIDTH,
-             f"CPU: {here.cpu} ({here.cores} cores)  Memory: {here.memory_mb} mb", f"GPU: {gpu}", ""]
-    lines += [f"{what}  Elapsed time: {minutes(seconds):>8}".rjust(WIDTH) for what, seconds in rows]
-    lines += [("=" * 54).rjust(WIDTH), f"Total Elapsed time: {minutes(total_seconds):>8}".rjust(WIDTH)]
+    lines = [
+        "=" * WIDTH,
+        "Training Summary".center(WIDTH).rstrip(),
+        "=" * WIDTH,
+        f"CPU: {here.cpu} ({here.cores} cores)  Memory: {here.memory_mb} mb",
+        f"GPU: {gpu}",
+        "",
+    ]
+    for name, seconds in rows:
+        lines.append(f"{name}  Elapsed time: {minutes(seconds):>8}".rjust(WIDTH))
+    lines.append(("=" * 54).rjust(WIDTH))
+    lines.append(f"Total Elapsed time: {minutes(total_seconds):>8}".rjust(WIDTH))
     return "\n".join(lines)

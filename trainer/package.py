@@ -1,7 +1,5 @@
 """The finished folder of a run: files appear together or not at all, and once."""
 
-from __future__ import annotations
-
 import itertools
 import shutil
 from collections.abc import Callable, Mapping
@@ -10,20 +8,24 @@ from pathlib import Path
 
 from trainer.steps import lock
 
-DELIVERED = "delivered"  # in a step: where its files lie
+DELIVERED = "delivered"  # in a step: where its files were delivered to
 
 
-def deliver(step: Path, output: Path, name: str, files: Callable[[], Mapping[str, Path]], proof: str = "") -> tuple[Path, bool]:
-    """(`<output>/<time>-<name>` with the files of a finished step, whether it was made now): once, also where two runs come to it together.
+def deliver(
+    step: Path, output: Path, name: str, files: Callable[[], Mapping[str, Path]], proof: str = ""
+) -> tuple[Path, bool]:
+    """(`<output>/<time>-<name>` with the files of a finished step, whether it was made now).
 
-    `files`: name -> source file or folder; `proof`: the file without which it is made again. Raises OSError.
+    A step is delivered once, also when two runs reach it together. `files`: name -> source file
+    or folder; `proof`: the file without which the folder is made again. Raises OSError.
     """
     pointer = step / DELIVERED
     with lock(step.parents[1] / "output.lock", "package"):
         if pointer.exists() and (Path(pointer.read_text()) / proof).exists():
             return Path(pointer.read_text()), False
         stem = f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}".replace("/", "-")
-        folder = next(f for n in itertools.count(1) if not (f := output / (stem if n == 1 else f"{stem}-{n}")).exists())
+        names = (stem if n == 1 else f"{stem}-{n}" for n in itertools.count(1))
+        folder = next(f for name in names if not (f := output / name).exists())
         _copy(files(), folder)
         pointer.write_text(str(folder))
         return folder, True

@@ -1,199 +1,247 @@
-"""Settings: one definition for flags, environment, `/data/.defaults.env` and documentation.
+"""Settings: one definition for options, variables, settings files, documentation and step keys.
 
-Later wins: defaults < --quick < language < .defaults.env < environment < flag. An unknown name in the file, and a variable that
-looks like a misspelt one, is an error.
+Later wins: defaults < --quick < preset (a language's folder) < .defaults.env < --settings FILE <
+environment < option. An unknown name in a file, and a variable that looks misspelt, is an error.
 """
-
-from __future__ import annotations
 
 import difflib
 import io
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeAlias, TypeVar
 
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from trainer import models
+from trainer import PRODUCTS
+from trainer.errors import UserError
 
 DEFAULTS_FILE = ".defaults.env"
-QUICK = {"samples": 3000, "training_steps": 3000, "speech_hours": 2.0}
+HERE = "${HERE}"  # in a settings file: its folder
+Count: TypeAlias = Annotated[int, Field(ge=0)]
+Positive: TypeAlias = Annotated[int, Field(ge=1)]
+BatchSize: TypeAlias = Annotated[int, Field(ge=1, le=4096)]
+NonNegative: TypeAlias = Annotated[float, Field(ge=0)]
+Above0: TypeAlias = Annotated[float, Field(gt=0)]
+Below1: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
+Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
+TRUE = ("1", "true", "yes", "on")
 # for the libraries, not for us; allowed in the file
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_CPP_MIN_LOG_LEVEL")
 
 
-class SettingsError(Exception):
-    """A setting that is unknown or has no sense; one line."""
+def setting(default: Any, text: str, *, steps: str, **bounds: Any) -> Any:
+    """A field of Settings: its default, its description, and the steps that read it.
+
+    `steps`: names of steps, separated by spaces; "none" for what changes no result (workers,
+    folders); "always" for what every run reads before its steps, whose keys hold the result (the
+    user's files). A step's function sees the settings that name the step and those of "none",
+    nothing else, and its key holds the former: a setting that a step uses cannot be missing from
+    its key.
+    """
+    return Field(default, description=text, json_schema_extra={"steps": steps}, **bounds)
 
 
-class Settings(BaseSettings):
-    """Every setting has a flag (`--training-steps=N`) and a variable (`TRAINING_STEPS`) of its name."""
+class Settings(BaseModel):
+    """Base of a product's settings: each has an option (`--epochs=N`) and a variable (`EPOCHS`)."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     quick_values: ClassVar[dict[str, Any]] = {}
-    aliases: ClassVar[dict[str, tuple[str, ...]]] = {}  # other names that are understood
-    ineffective: ClassVar[dict[str, str]] = {}  # names of other trainers that would do nothing, and why
+    aliases: ClassVar[dict[str, list[str]]] = {}  # other names that are accepted
+    ineffective: ClassVar[dict[str, str]] = {}  # names of other trainers without effect, and why
+    repeatable: ClassVar[tuple[str, ...]] = ()  # lists whose option may be given several times
+
+    data_dir: Path = setting(Path("/data"), "Folder for everything that is written.", steps="none")
+    workers: int = setting(
+        0, "Worker processes; 0 means one per core.", steps="none", ge=0, le=1024
+    )
+    redo: str = setting("", "Steps to run again: names separated by commas, or all.", steps="none")
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """All settings: a class's own before those of its bases."""
+        kinds = [kind for kind in cls.__mro__ if issubclass(kind, Settings)]
+        found = (name for kind in kinds for name in kind.__annotations__)
+        return [name for name in dict.fromkeys(found) if name in cls.model_fields]
+
+    @classmethod
+    def steps_of(cls, name: str) -> list[str]:
+        """What a setting's `steps` says."""
+        extra = cls.model_fields[name].json_schema_extra
+        return str(extra["steps"]).split() if isinstance(extra, dict) else []
+
+    def of(self, step: str) -> dict[str, Any]:
+        """The settings that a step reads: its part of the step's key."""
+        names = self.names()
+        return {name: getattr(self, name) for name in names if step in self.steps_of(name)}
+
+    def only(self, step: str) -> Self:
+        """A copy without the settings of other steps: reading one of those is an AttributeError."""
+        copy = self.model_copy()
+        for name in self.names():
+            if not {step, "none"} & set(self.steps_of(name)):
+                del copy.__dict__[name]
+        return copy
 
     @classmethod
     def switches(cls) -> set[str]:
-        """Settings that are true or false, and other names of them."""
+        """Settings that are true or false, and their aliases."""
         names = {name for name, field in cls.model_fields.items() if field.annotation is bool}
-        return names | {alias for alias, meant in cls.aliases.items() if names & set(meant)}
-
-    @classmethod
-    def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` resolved: it must know where each value came from."""
-        return (init_settings,)
+        return names | {alias for alias, targets in cls.aliases.items() if names & set(targets)}
 
 
-class WakeWordSettings(Settings):
-    """Of `train_wake_word`."""
-
-    quick_values: ClassVar[dict[str, Any]] = QUICK
-
-    samples: int = Field(20_000, ge=50, le=1_000_000, description="Clips of the phrase to synthesize.")
-    batch_size: int = Field(100, ge=1, le=10_000, description="Clips that Piper speaks at once.")
-    training_steps: int = Field(25_000, ge=50, le=10_000_000, description="Training steps.")
-    quick: bool = Field(False, description="A smaller run for a first look: 3000 samples, 2 h of speech, 3000 steps.")
-    personal_samples: Path | None = Field(None, description="Folder of your own recordings of the phrase.")
-    negative_samples: Path | None = Field(None, description="Folder of recordings that must not wake the device.")
-    language: str = Field("en", pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]+)?$", description="Language of the phrase, as espeak-ng names it.")
-    engine: str = Field("auto", description="Speech engines: auto, or a list of espeak, flite (English), piper.")
-    model: str = Field("mixednet", description=f"Model: {' or '.join(models.NAMES)}.")
-    speech_hours: float = Field(8.0, gt=0.01, le=1000, description="Hours of other speech to synthesize.")
-    training_batch_size: int = Field(128, ge=8, le=4096, description="Windows in a training step.")
-    learning_rate: float = Field(1e-3, gt=0, lt=1, description="Highest learning rate of AdamW; it falls with a cosine.")
-    weight_decay: float = Field(0.4, ge=0, le=100, description="Weight decay of AdamW (times the learning rate, each step).")
-    false_accepts_per_hour: float = Field(0.5, gt=0, le=100, description="Limit for which weights and cutoff are chosen.")
-    seed: int = Field(1, ge=0, description="Seed of every random choice.")
-    author: str = Field("Voicekiln", min_length=1, description="Author in the manifest.")
-    keras_backend: str = Field("tensorflow", pattern="^(tensorflow|jax)$", description="What trains: tensorflow, or jax for GPUs that "
-                               "TensorFlow does not support. Give it as a variable: the Python environment depends on it.")
-    workers: int = Field(0, ge=0, le=1024, description="Worker processes; 0 takes one per core.")
-    resume: bool = Field(True, description="Go on with what an interrupted run left; --no-resume starts its step over.")
-    redo: str = Field("", description="Steps to do again: names with commas, or all.")
-    cleanup_work_dir: bool = Field(False, description="Remove this phrase's intermediate files at the end.")
-    data_dir: Path = Field(Path("/data"), description="Where everything is written.")
+S = TypeVar("S", bound=Settings)
 
 
-class Loaded(BaseModel):
-    """Settings and the source of each."""
+@dataclass(frozen=True)
+class Loaded(Generic[S]):
+    """Settings, and where each value came from."""
 
-    model_config = ConfigDict(frozen=True)
-    settings: Any
-    sources: dict[str, str]
+    settings: S
+    sources: Mapping[str, str]
 
     def lines(self) -> list[str]:
         """`NAME = value  (source)`, those that differ from the defaults first."""
-        rows = [(name, getattr(self.settings, name), self.sources[name]) for name in type(self.settings).model_fields]
+        names = self.settings.names()
+        rows = [(name, getattr(self.settings, name), self.sources[name]) for name in names]
         rows.sort(key=lambda row: row[2] == "default")
-        return [f"{name.upper():24} {'' if value is None else value!s:22} {source}" for name, value, source in rows]
+        return [
+            f"{name.upper():24} {'' if value is None else value!s:22} {source}"
+            for name, value, source in rows
+        ]
+
+
+@dataclass
+class _Layers:
+    """Values collected from one source after the other; later ones win."""
+
+    kind: type[Settings]
+    values: dict[str, Any]
+    sources: dict[str, str]
+    overruled: dict[str, str]
+
+    def take(self, source: str, found: Mapping[str, Any]) -> None:
+        names, kind = self.kind.model_fields, self.kind
+        for name, value in found.items():
+            if name in kind.ineffective and value not in ("", None):
+                raise UserError(
+                    f"{name.upper()} from {source} would have no effect: {kind.ineffective[name]}"
+                )
+            targets = kind.aliases.get(name, [name])
+            for target in targets:
+                if target in names and (target == name or target not in found):
+                    alias = "" if target == name else f" ({name.upper()})"
+                    self.values[target], self.sources[target] = value, f"{source}{alias}"
+            if name not in targets and len(targets) == 1 and found.get(targets[0], value) != value:
+                self.overruled[targets[0]] = f", not {name.upper()}={value}"
 
 
 def load(
-    flags: Mapping[str, Any], environment: Mapping[str, str] | None = None, kind: type[Settings] = WakeWordSettings,
-    language: Mapping[str, str] | None = MappingProxyType({}), language_source: str = "",
-) -> Loaded:
-    """Resolve the settings of one kind. `flags`: those given on the command line; `language`: what its folder sets, and which it is; None
-    while it is not known yet, when unknown names in the file may be its.
+    kind: type[S],
+    options: Mapping[str, Any],
+    environment: Mapping[str, str] | None = None,
+    preset: Mapping[str, str] | None = MappingProxyType({}),
+    preset_source: str = "",
+    settings_file: Path | None = None,
+) -> Loaded[S]:
+    """Resolve the settings of one product. Raises UserError.
 
-    Raises SettingsError with one line.
+    `options`: those given on the command line. `preset`: values of a folder that the settings
+    name (a language); None until it is known, as unknown names in files may belong to it.
     """
     environment = os.environ if environment is None else environment
-    names = kind.model_fields
-    known = all_names()
-    file = defaults_file(flags, environment)
-    given = _read(file) if file.is_file() else {}
-    for name, value in given.items():
-        if name in PASSED_ON:
-            os.environ.setdefault(name, value)
-        elif name.lower() not in known and language is not None and name not in language:
-            raise SettingsError(f"{file}: unknown setting {name}{_guess(name, names)}")
-    for name in environment:
-        if "_" in name and name != name.upper() and name.lower() in names:  # single words, such as `language`, may be others'
-            raise SettingsError(f"environment: {name} has no effect: write {name.upper()}")
-    for where, found in (("environment", environment), (language_source, language or {})):
-        for name in found:
-            if name.lower() not in known and (guess := _guess(name, names, 0.87)):
-                raise SettingsError(f"{where}: unknown setting {name}{guess}")
-    values: dict[str, Any] = {}
-    sources = dict.fromkeys(names, "default")
-    overruled: dict[str, str] = {}
-
-    def take(source: str, found: Mapping[str, Any]) -> None:
+    names, known = kind.model_fields, all_names()
+    files = [defaults_file(options, environment)]
+    given = [_read(files[0]) if files[0].is_file() else {}]
+    if settings_file is not None:
+        files.append(settings_file)
+        given.append(_read(settings_file))
+    for file, found in zip(files, given, strict=True):
         for name, value in found.items():
-            if name in kind.ineffective and value not in ("", None):
-                raise SettingsError(f"{name.upper()} from {source} would have no effect: {kind.ineffective[name]}")
-            targets = kind.aliases.get(name, (name,))
-            for target in targets:
-                if target in names and (target == name or target not in found):
-                    values[target], sources[target] = value, source if target == name else f"{source} ({name.upper()})"
-            if name not in targets and len(targets) == 1 and found.get(targets[0], value) != value:
-                overruled[targets[0]] = f", not {name.upper()}={value}"
-
+            if name in PASSED_ON:
+                os.environ.setdefault(name, value)
+            elif name.lower() not in known and preset is not None and name not in preset:
+                raise UserError(f"{file}: unknown setting {name}{_guess(name, names)}")
+    for name in environment:
+        # single words, such as `language`, may belong to other programs
+        if "_" in name and name != name.upper() and name.lower() in names:
+            raise UserError(f"environment: {name} has no effect: write {name.upper()}")
+    for where, some in (("environment", environment), (preset_source, preset or {})):
+        for name in some:
+            if name.lower() not in known and (guess := _guess(name, names, 0.87)):
+                raise UserError(f"{where}: unknown setting {name}{guess}")
+    layers = _Layers(kind, {}, dict.fromkeys(names, "default"), {})
     mine = {*names, *kind.aliases, *kind.ineffective}
-    from_environment = {n: environment[n.upper()] for n in mine if environment.get(n.upper(), "") != ""}
+    variables = {n: environment[n.upper()] for n in mine if environment.get(n.upper(), "") != ""}
     # Linux desktops use LANGUAGE for a list of locales
-    if ":" in from_environment.get("language", "") or "_" in from_environment.get("language", ""):
-        del from_environment["language"]
-    from_flags = {k: v for k, v in flags.items() if v is not None}
-    from_file = {k.lower(): v for k, v in given.items() if k.lower() in mine}
-    quick = from_flags.get("quick", from_environment.get("quick", from_file.get("quick", False)))
-    if str(quick).lower() in ("1", "true", "yes", "on"):
-        take("--quick", kind.quick_values)
-    take(language_source, {k.lower(): v for k, v in (language or {}).items() if k.lower() in mine})
-    take(str(file), from_file)
-    take("environment", from_environment)
-    take("flag", from_flags)
-    sources |= {name: f"{sources[name]}{other}" for name, other in overruled.items()}
-    values = {name: None if value == "" and names[name].annotation == Path | None else value for name, value in values.items()}
+    if ":" in variables.get("language", "") or "_" in variables.get("language", ""):
+        del variables["language"]
+    flags = {name: value for name, value in options.items() if value is not None}
+    in_files = [{k.lower(): v for k, v in found.items() if k.lower() in mine} for found in given]
+    for found in (flags, variables, *in_files[::-1]):
+        if "quick" in found:
+            if str(found["quick"]).lower() in TRUE:
+                layers.take("--quick", kind.quick_values)
+            break
+    layers.take(
+        preset_source, {k.lower(): v for k, v in (preset or {}).items() if k.lower() in mine}
+    )
+    for file, found in zip(files, in_files, strict=True):
+        layers.take(str(file), found)
+    layers.take("environment", variables)
+    layers.take("flag", flags)
+    sources = layers.sources
+    sources |= {name: f"{sources[name]}{other}" for name, other in layers.overruled.items()}
+    values = {
+        name: None if value == "" and names[name].annotation == Path | None else value
+        for name, value in layers.values.items()
+    }
     try:
-        settings = kind(**values)
+        return Loaded(kind.model_validate(values), sources)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
-        raise SettingsError(f"{name.upper()} from {sources.get(name, '?')}: {first['msg']} (given: {first['input']!r})") from error
-    if isinstance(settings, WakeWordSettings) and settings.model not in models.NAMES:
-        raise SettingsError(f"MODEL: no model '{settings.model}'; there are {', '.join(models.NAMES)}")
-    return Loaded(settings=settings, sources=sources)
+        text = first["msg"].removeprefix("Value error, ")
+        raise UserError(
+            f"{name.upper()} from {sources.get(name, '?')}: {text} (given: {first['input']!r})"
+        ) from error
 
 
 def _read(file: Path) -> dict[str, str]:
-    """NAME=value lines. Raises SettingsError for others, which dotenv would pass over."""
+    """NAME=value lines; ${HERE} is the file's folder. Raises UserError for other lines."""
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8").replace(HERE, str(file.absolute().parent))
+    except FileNotFoundError as error:
+        raise UserError(f"{file}: no such settings file") from error
     except UnicodeDecodeError as error:
-        raise SettingsError(f"{file}: not UTF-8 ({error})") from error
+        raise UserError(f"{file}: not UTF-8 ({error})") from error
     for line in parse_stream(io.StringIO(text)):
         if line.error or (line.key and line.value is None):
-            raise SettingsError(f"{file}:{line.original.line}: '{line.original.string.strip()}' is not NAME=value")
-    return {name: value for name, value in dotenv_values(stream=io.StringIO(text)).items() if value is not None}
+            written = line.original.string.strip()
+            raise UserError(f"{file}:{line.original.line}: '{written}' is not NAME=value")
+    found = dotenv_values(stream=io.StringIO(text))
+    return {name: value for name, value in found.items() if value is not None}
 
 
-def defaults_file(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
+def defaults_file(options: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
     """Where the user's own defaults are."""
-    return Path(flags.get("data_dir") or environment.get("DATA_DIR") or "/data") / DEFAULTS_FILE
-
-
-def kinds() -> dict[str, type[Settings]]:
-    """All settings classes by name: one file and one environment serve all commands."""
-    from trainer.settings_stt import SpeechSettings
-
-    return {kind.__name__: kind for kind in (WakeWordSettings, SpeechSettings)}
+    folder = options.get("data_dir") or environment.get("DATA_DIR") or "/data"
+    return Path(folder) / DEFAULTS_FILE
 
 
 def all_names() -> set[str]:
-    """Names that any command knows."""
-    return {name for kind in kinds().values() for name in (*kind.model_fields, *kind.aliases, *kind.ineffective)}
+    """The names that any product knows: one file and one environment serve all commands."""
+    found: set[str] = set()
+    for product in PRODUCTS:
+        kind: type[Settings] = import_module(f"trainer.{product}.settings").SETTINGS
+        found |= {*kind.model_fields, *kind.aliases, *kind.ineffective}
+    return found
 
 
 def _guess(name: str, names: Iterable[str], likeness: float = 0.7) -> str:

@@ -1,4 +1,5 @@
-# Settings of this language: any setting of `trainer stt train --help`, and the variables that importers.sh and prepare_lm.sh use
+# Settings of this language: any setting of `trainer stt train --help`, and the variables that
+# importers.sh and prepare_lm.sh use
 # shellcheck shell=bash disable=SC2034
 # the newest release that lies in sources/, as an archive or unpacked
 CV_RELEASE_FILENAME="cv-corpus-*-en.tar.gz|cv-*-en.tar.gz|en.tar.gz|cv-corpus-*/en"

@@ -1,4 +1,5 @@
-"""The speech-to-text line, tiny: a CSV with good and bad clips to files that the three client libraries load."""
+"""The speech-to-text line, tiny: a CSV with good and bad clips to files that the three client
+libraries load."""
 
 import json
 import os
@@ -13,15 +14,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from trainer import languages
-from trainer.settings import load
-from trainer.settings_stt import SpeechSettings
-from trainer.steps import Steps
+from trainer import rejected
+from trainer.errors import UserError
 from trainer.stt import client, pipeline, preparation
-from trainer.stt.checkpoints import CheckpointError
 from trainer.stt.decoder import Search, decode
 from trainer.stt.evaluation import Scores, read_clips
-from trainer.text import read_alphabet
+from trainer.stt.settings import SpeechSettings
+from trainer.text import language as languages
+from trainer.text.alphabet import read_alphabet
 
 SENTENCES = ("yes", "no", "go home", "stop it", "one two", "erase")
 
@@ -34,96 +34,191 @@ def home(tmp_path_factory):
     rows = ["wav_filename,wav_filesize,transcript,speaker"]
     rng = np.random.default_rng(0)
     for s in range(6):
-        voice = Voice("espeak", ("en-us+f2", "en+m7", "en-us+klatt3", "en+m2", "en-us+f4", "en+m5")[s], 1.0, s / 6, 0.5, 1.0)
+        voice = Voice(
+            "espeak",
+            ("en-us+f2", "en+m7", "en-us+klatt3", "en+m2", "en-us+f4", "en+m5")[s],
+            1.0,
+            s / 6,
+            0.5,
+            1.0,
+        )
         for i, text in enumerate(SENTENCES):
-            said = voice.speak(text)
-            soundfile.write(home / f"{s}_{i}.flac", said + rng.normal(0, 1e-3, len(said)), 16000)
+            clip = voice.speak(text)
+            soundfile.write(home / f"{s}_{i}.flac", clip + rng.normal(0, 1e-3, len(clip)), 16000)
             rows.append(f"{s}_{i}.flac,0,{text},speaker{s}")
     soundfile.write(home / "long.wav", np.zeros(16000 * 20), 16000)
     soundfile.write(home / "short.wav", np.zeros(3000), 16000)
     (home / "half.mp3").write_bytes(b"ID3")
-    rows += ["long.wav,0,yes,x", "short.wav,0,much too much text for so little sound,x", "half.mp3,0,no,x", "none.wav,0,no,x", "0_0.flac,0,,x"]
+    rows += [
+        "long.wav,0,yes,x",
+        "short.wav,0,much too much text for so little sound,x",
+        "half.mp3,0,no,x",
+        "none.wav,0,no,x",
+        "0_0.flac,0,,x",
+    ]
     (home / "all.csv").write_text("\n".join(rows) + "\n")
     return home
 
 
-def run(home, **flags):
-    given = {"data_dir": str(home / "data"), "train_files": str(home / "all.csv"), "dev_files": str(home / "all.csv"), "n_hidden": "64",
-             "epochs": "2", "workers": "2", "export_language": "en", **flags}
-    steps = Steps(home / "data" / "work", label="stt")
-    (home / "log").touch()
-    return pipeline.train_speech(load(given, {}, SpeechSettings), steps, home / "log"), steps
+@pytest.fixture(scope="module")
+def run(home, make_run):
+    def run(**flags):
+        files = {"train_files": str(home / "all.csv"), "dev_files": str(home / "all.csv")}
+        small = {"n_hidden": "64", "epochs": "2", "workers": "2", "export_language": "en"}
+        given = {"data_dir": str(home / "data"), **files, **small, **flags}
+        current = make_run(SpeechSettings, "stt", "stt", **given)
+        return pipeline.Pipeline(current).delivered, current.steps
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def result(home):
-    return run(home)[0]
+def result(run):
+    return run()[0]
 
 
-def test_gives_all_files_and_sets_bad_clips_aside(result):
+def test_gives_all_files_and_rejects_bad_clips(result):
     names = {p.name for p in result.folder.iterdir()}
-    assert {"output_graph.pb", "output_graph.pbmm", "output_graph.tflite", "output_graph_float.tflite", "alphabet.txt", "experiment.json"} <= names
-    told = (result.folder / "rejected.csv").read_text()
-    for reason in ("long.wav,train,longer than 15 s: 20.0 s", 'short.wav,train,"too short for its transcript', "half.mp3,train,cannot be decoded",
-                   "none.wav,dev,no such file", "0_0.flac,dev,empty transcript"):
-        assert reason in told
-    assert told.count("\n") == 1 + 2 * 5
+    assert {
+        "output_graph.pb",
+        "output_graph.pbmm",
+        "output_graph.tflite",
+        "output_graph_float.tflite",
+        "alphabet.txt",
+        "experiment.json",
+    } <= names
+    rejected_csv = (result.folder / "rejected.csv").read_text()
+    for reason in (
+        "long.wav,longer than 15 s: 20.0 s,train: yes",
+        'short.wav,"too short for its transcript',
+        "half.mp3,cannot be decoded",
+        "none.wav,no such file,dev: no",
+        "0_0.flac,empty transcript,dev: ",
+    ):
+        assert reason in rejected_csv
+    assert rejected_csv.count("\n") == 1 + 2 * 5
     assert set(result.figures) == {"dev all"}
     assert set(result.figures["dev all"]) == {"without scorer", *client.LIBRARIES}
     card = next(result.folder.glob("*.md")).read_text()
     assert card.startswith("---\nauthor: ")
-    for part in ('language: "en"', "| dev all | deepspeech |", "N_HIDDEN: 64", "output_graph.pbmm: "):
+    for part in (
+        'language: "en"',
+        "| dev all | deepspeech |",
+        "N_HIDDEN: 64",
+        "output_graph.pbmm: ",
+    ):
         assert part in card
     page = (result.folder / "report.html").read_text()
     assert "word error rate" in page
     assert "longer than 15 s" in page
 
 
-def test_second_run_does_nothing_and_another_beam_only_exports(result, home):
-    again, steps = run(home)
+def test_second_run_does_nothing_and_another_beam_only_exports(result, home, run):
+    again, steps = run()
     assert not again.made
     assert set(steps.seconds.values()) == {0.0}
-    _, steps = run(home, export_beam_width="100")
-    assert {name for name, seconds in steps.seconds.items() if seconds} == {"prove_speech_export", "export_speech", "test_speech", "card"}
+    _, steps = run(export_beam_width="100")
+    assert {name for name, seconds in steps.seconds.items() if seconds} == {
+        "prove_export",
+        "export",
+        "test",
+        "card",
+    }
+
+
+def test_python_gives_what_the_command_line_gives(result, home):
+    """`stt.train` finds the finished model, with settings of a file too; `stt.transcribe`."""
+    from trainer import stt
+    from trainer.stt import line
+
+    recipe = home / "settings.env"
+    recipe.write_text("TRAIN_FILES=${HERE}/all.csv\nDEV_FILES=${HERE}/all.csv\nN_HIDDEN=64\n")
+    more = {"epochs": 2, "workers": 2, "export_language": "en", "data_dir": home / "data"}
+    again = stt.train(settings_file=recipe, **more)
+    assert not again.made
+    assert again.folder == result.folder
+    assert again.figures == result.figures
+    assert line.run(more, recipe, "alphabet").name == "alphabet.txt"
+    clips = [home / "1_2.flac", home / "2_1.flac"]
+    model = again.folder / "output_graph.pbmm"
+    texts = stt.transcribe(model, clips, data_dir=home / "data")
+    assert list(texts) == clips
+    with pytest.raises(UserError, match=r"half\.mp3"):
+        stt.transcribe(model, [home / "half.mp3"], data_dir=home / "data")
+    with pytest.raises(UserError, match="TRAIN_FILES"):
+        stt.train(data_dir=home / "nothing")
 
 
 def test_libraries_and_keras_agree(result, home):
-    """The probabilities of network, .pb, .pbmm and both .tflite: the libraries' confidence of the same text."""
-    from trainer import audio
+    """The probabilities of network, .pb, .pbmm and both .tflite: the libraries' confidence of the
+    same text."""
+    from trainer.audio import io as audio
 
     libraries = client.fetch(home / "data" / "tools" / "clients")
     clip = audio.to_int16(audio.read(home / "1_2.flac"))
-    heard = {}
-    for name, file in (("deepspeech", "output_graph.pb"), ("deepspeech", "output_graph.pbmm"), ("deepspeech-tflite", "output_graph_float.tflite"),
-                       ("stt", "output_graph_float.tflite"), ("stt", "output_graph.tflite"), ("deepspeech-tflite", "output_graph.tflite")):
-        with client.Client(libraries[name], result.folder / file) as loaded:
-            heard[name, file] = loaded.hear(clip)
-    exact = heard["deepspeech", "output_graph.pb"]
-    for (name, file), found in heard.items():
+    found_by = {}
+    for name, file in (
+        ("deepspeech", "output_graph.pb"),
+        ("deepspeech", "output_graph.pbmm"),
+        ("deepspeech-tflite", "output_graph_float.tflite"),
+        ("stt", "output_graph_float.tflite"),
+        ("stt", "output_graph.tflite"),
+        ("deepspeech-tflite", "output_graph.tflite"),
+    ):
+        with client.Library(libraries[name], result.folder / file) as loaded:
+            found_by[name, file] = loaded.transcribe(clip)
+    exact = found_by["deepspeech", "output_graph.pb"]
+    for (name, file), found in found_by.items():
         allowed = 0.01 if "float" in file or "tflite" not in file else 0.5  # int8 weights
         assert abs(found.confidence - exact.confidence) < allowed, (name, file)
-    assert len({found.text for (_, file), found in heard.items() if file != "output_graph.tflite"}) == 1
+    assert (
+        len({found.text for (_, file), found in found_by.items() if file != "output_graph.tflite"})
+        == 1
+    )
 
 
-def test_what_the_libraries_refuse_is_one_line(home, result):
+def test_files_that_the_libraries_refuse_are_one_line(home, result):
     libraries = client.fetch(home / "data" / "tools" / "clients")
     (home / "bad.pbmm").write_bytes(b"x" * 100)
-    with pytest.raises(client.ClientError, match=r"bad\.pbmm: .*0x3000"):
-        client.Client(libraries["deepspeech"], home / "bad.pbmm")
+    with pytest.raises(UserError, match=r"bad\.pbmm: .*0x3000"):
+        client.Library(libraries["deepspeech"], home / "bad.pbmm")
 
 
-def test_killed_training_ends_in_the_same_weights(home, tmp_path):
-    """A run that is stopped in training and started again gives the files of an unbroken one, byte for byte."""
-    result = run(home, optimizer="muon", consistency="0.2")[0]
-    command = [sys.executable, "-m", "trainer", "stt", "package", "--train-files", str(home / "all.csv"), "--dev-files", str(home / "all.csv"),
-               "--n-hidden", "64", "--epochs", "2", "--optimizer", "muon", "--consistency", "0.2",
-               "--workers", "2", "--export-language", "en", "--data-dir", str(tmp_path)]
+def test_killed_training_ends_in_the_same_weights(home, tmp_path, run):
+    """A run that is stopped in training and started again gives the files of an unbroken one, byte
+    for byte."""
+    result = run(optimizer="muon", consistency="0.2")[0]
+    command = [
+        sys.executable,
+        "-m",
+        "trainer",
+        "stt",
+        "package",
+        "--train-files",
+        str(home / "all.csv"),
+        "--dev-files",
+        str(home / "all.csv"),
+        "--n-hidden",
+        "64",
+        "--epochs",
+        "2",
+        "--optimizer",
+        "muon",
+        "--consistency",
+        "0.2",
+        "--workers",
+        "2",
+        "--export-language",
+        "en",
+        "--data-dir",
+        str(tmp_path),
+    ]
     environment = {**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "clients").symlink_to(home / "data" / "tools" / "clients")
     with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as first:
         for line in first.stderr:
-            if "train_speech: starting" in line:
+            if "train: starting" in line:
                 first.send_signal(signal.SIGKILL)
                 break
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -131,7 +226,9 @@ def test_killed_training_ends_in_the_same_weights(home, tmp_path):
     folder = next((tmp_path / "output").iterdir())
     for name in ("output_graph.pbmm", "output_graph.tflite"):
         assert (folder / name).read_bytes() == (result.folder / name).read_bytes()
-    assert json.loads((folder / "experiment.json").read_text())["settings"]["n_hidden"]["value"] == 64
+    assert (
+        json.loads((folder / "experiment.json").read_text())["settings"]["n_hidden"]["value"] == 64
+    )
 
 
 @pytest.fixture
@@ -139,98 +236,154 @@ def checkpoint(tmp_path, rng):
     """A checkpoint in the layout of the original trainer, as TensorFlow 1's Saver writes it."""
     import tensorflow as tf
 
-    from trainer.export.contract import shapes
-    from trainer.text import Alphabet
+    from trainer.models.deepspeech import shapes
+    from trainer.text.alphabet import Alphabet
 
     old = Alphabet(tuple(" abcdefghijklmnopqrstuvwxyz'"))
-    weights = {name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes(48, 29).items()}
+    weights = {
+        name: rng.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes(48, 29).items()
+    }
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        variables = [tf.compat.v1.get_variable(name, initializer=value) for name, value in weights.items()]
+        variables = [
+            tf.compat.v1.get_variable(name, initializer=value) for name, value in weights.items()
+        ]
         step = tf.compat.v1.get_variable("global_step", initializer=np.int64(7))
         session.run(tf.compat.v1.global_variables_initializer())
         saver = tf.compat.v1.train.Saver([*variables, step])
-        saver.save(session, str(tmp_path / "best_dev"), global_step=7, latest_filename="best_dev_checkpoint")
+        saver.save(
+            session,
+            str(tmp_path / "best_dev"),
+            global_step=7,
+            latest_filename="best_dev_checkpoint",
+        )
     old.write(tmp_path / "alphabet.txt")
     return tmp_path, weights
 
 
-def test_an_untouched_checkpoint_is_exported_bit_by_bit(home, checkpoint):
+def test_an_untouched_checkpoint_is_exported_bit_by_bit(home, checkpoint, run):
     from tensorflow.core.framework import graph_pb2
     from tensorflow.python.framework.tensor_util import MakeNdarray
 
     folder, weights = checkpoint
-    given, _ = run(home, load_checkpoint_dir=str(folder), alphabet_config_path=str(folder / "alphabet.txt"), n_hidden="48", epochs="0")
+    given, _ = run(
+        load_checkpoint_dir=str(folder),
+        alphabet_config_path=str(folder / "alphabet.txt"),
+        n_hidden="48",
+        epochs="0",
+    )
     graph = graph_pb2.GraphDef.FromString((given.folder / "output_graph.pb").read_bytes())
     constants = {n.name: MakeNdarray(n.attr["value"].tensor) for n in graph.node if n.op == "Const"}
     for layer in ("layer_1", "layer_2", "layer_3", "layer_5", "layer_6"):
         assert np.array_equal(constants[f"{layer}_weights"], weights[f"{layer}/weights"])
         assert np.array_equal(constants[f"{layer}_bias"], weights[f"{layer}/bias"])
-    assert np.array_equal(constants["lstm_kernel"], next(v for k, v in weights.items() if k.endswith("cell/kernel")))
-    tuned, _ = run(home, load_checkpoint_dir=str(folder), n_hidden="48", epochs="1")
+    assert np.array_equal(
+        constants["lstm_kernel"], next(v for k, v in weights.items() if k.endswith("cell/kernel"))
+    )
+    tuned, _ = run(load_checkpoint_dir=str(folder), n_hidden="48", epochs="1")
     assert (tuned.folder / "output_graph.pbmm").stat().st_size > 10_000
 
 
 def test_labels_move_with_their_symbols(rng):
-    from trainer.export.contract import shapes
+    from trainer.models.deepspeech import shapes
     from trainer.stt.checkpoints import Start, transfer
-    from trainer.text import Alphabet
+    from trainer.text.alphabet import Alphabet
 
     old, new = Alphabet((" ", "a", "b")), Alphabet((" ", "b", "é"))
     given = {name: rng.normal(0, 1, shape) for name, shape in shapes(8, 4).items()}
     fresh = {name: np.zeros(shape) for name, shape in shapes(8, 4).items()}
-    weights, told = transfer(fresh, Start(given, old, ""), new, 0)
-    assert np.array_equal(weights["layer_6/weights"][:, [0, 1, 3]], given["layer_6/weights"][:, [0, 2, 3]])
+    weights, fates = transfer(fresh, Start(given, old, ""), new, 0)
+    assert np.array_equal(
+        weights["layer_6/weights"][:, [0, 1, 3]], given["layer_6/weights"][:, [0, 2, 3]]
+    )
     assert (weights["layer_6/weights"][:, 2] == 0).all()
-    assert [k.fate for k in told if k.name == "layer_6/bias"] == ["3 labels kept, new: é, dropped: a"]
+    assert [k.fate for k in fates if k.name == "layer_6/bias"] == [
+        "3 labels kept, new: é, dropped: a"
+    ]
     weights, _ = transfer(fresh, Start(given, old, ""), new, 2)
     assert (weights["layer_5/weights"] == 0).all()
     assert np.array_equal(weights["layer_3/weights"], given["layer_3/weights"])
 
 
-def test_faults_of_starting_weights_are_told_before_anything_is_read(home, checkpoint):
+def test_bad_starting_weights_are_errors_before_anything_is_read(home, checkpoint, run):
     folder, _ = checkpoint
-    with pytest.raises(CheckpointError, match="has n_hidden 48, not 64: set N_HIDDEN=48"):
-        run(home, load_checkpoint_dir=str(folder))
-    with pytest.raises(ValueError, match="EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights"):
-        run(home, epochs="0")
+    with pytest.raises(UserError, match="has n_hidden 48, not 64: set N_HIDDEN=48"):
+        run(load_checkpoint_dir=str(folder))
+    with pytest.raises(UserError, match="EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights"):
+        run(epochs="0")
     (folder / "best_dev-7.index").write_bytes(b"x")
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        run(home, load_checkpoint_dir=str(folder), n_hidden="48")
+    with pytest.raises(UserError, match="cannot be read"):
+        run(load_checkpoint_dir=str(folder), n_hidden="48")
     (folder / "alphabet.txt").unlink()
     (folder / "best_dev_checkpoint").unlink()
-    with pytest.raises(CheckpointError, match="neither best_dev_checkpoint nor checkpoint"):
-        run(home, load_checkpoint_dir=str(folder), n_hidden="48")
+    with pytest.raises(UserError, match="holds neither best_dev_checkpoint nor checkpoint"):
+        run(load_checkpoint_dir=str(folder), n_hidden="48")
 
 
-def test_a_package_can_be_started_from(home, result):
-    again, _ = run(home, load_checkpoint_dir=str(result.folder / "checkpoint"), epochs="0")
-    assert (again.folder / "output_graph.pbmm").read_bytes() == (result.folder / "output_graph.pbmm").read_bytes()
+def test_a_package_can_be_started_from(home, result, run):
+    again, _ = run(load_checkpoint_dir=str(result.folder / "checkpoint"), epochs="0")
+    assert (again.folder / "output_graph.pbmm").read_bytes() == (
+        result.folder / "output_graph.pbmm"
+    ).read_bytes()
 
 
-def test_other_forms_of_network_labels_and_training(home):
-    """Layer norm, bytes, mixed precision, augmentations, words spliced, early stop, plateau, averaged weights: through all libraries."""
-    more, _ = run(home, layer_norm="1", bytes_output_mode="1", automatic_mixed_precision="1", augment="pitch[p=0.5] volume[p=0.5,dbfs=-10]",
-                  splice="0.5", early_stop="1", reduce_lr_on_plateau="1", learning_rate_schedule="constant", average_best="2", n_hidden="32",
-                  n_steps="8", export_file_name="small", export_zip="1", limit_train="8", limit_dev="6", cutoff_prob="0.99", batch_seconds="6")
+def test_other_forms_of_network_labels_and_training(home, run):
+    """Layer norm, bytes, mixed precision, augmentations, words spliced, early stop, plateau,
+    averaged weights: through all libraries."""
+    more, _ = run(
+        layer_norm="1",
+        bytes_output_mode="1",
+        automatic_mixed_precision="1",
+        augment="pitch[p=0.5] volume[p=0.5,dbfs=-10]",
+        splice="0.5",
+        early_stop="1",
+        reduce_lr_on_plateau="1",
+        learning_rate_schedule="constant",
+        average_best="2",
+        n_hidden="32",
+        n_steps="8",
+        export_file_name="small",
+        export_zip="1",
+        limit_train="8",
+        limit_dev="6",
+        cutoff_prob="0.99",
+        batch_seconds="6",
+    )
     names = {p.name for p in more.folder.iterdir()}
     assert {"small.pbmm", "small.tflite", "author_model-en_0.0.1.zip"} <= names
     assert all(rates["clips"] == 6 for rates in more.figures["dev all"].values())
 
 
-def test_libraries_hear_other_rates_and_windows_as_training_did(home):
-    """As for telephones: the confidence of the libraries, which make the features of what they are given, is that of our decoder."""
-    flags = {"audio_sample_rate": "8000", "feature_win_len": "25", "feature_win_step": "10", "n_hidden": "32", "limit_dev": "6"}
-    made, steps = run(home, **flags)
-    stored = {folder.parent.name: folder for folder in steps.folders}
-    own = Scores(stored["scores_dev_all"], len(read_alphabet(made.folder / "alphabet.txt").labels) + 1)
+def test_libraries_use_other_rates_and_windows_as_training_did(home, run):
+    """As for telephones: the confidence of the libraries, which make the features of what they are
+    given, is that of our decoder."""
+    flags = {
+        "audio_sample_rate": "8000",
+        "feature_win_len": "25",
+        "feature_win_step": "10",
+        "n_hidden": "32",
+        "limit_dev": "6",
+    }
+    made, steps = run(**flags)
+    stored = {folder.parent.name: folder for folder in steps.own_folders}
+    own = Scores(
+        stored["scores_dev_all"], len(read_alphabet(made.folder / "alphabet.txt").labels) + 1
+    )
     first = preparation.utterances_kept(stored["import_dev_all"])[:3]
     libraries = client.fetch(home / "data" / "tools" / "clients")
-    for name, file in (("deepspeech", "output_graph.pbmm"), ("stt", "output_graph_float.tflite"), ("deepspeech-tflite", "output_graph_float.tflite")):
-        with client.Client(libraries[name], made.folder / file) as loaded:
+    for name, file in (
+        ("deepspeech", "output_graph.pbmm"),
+        ("stt", "output_graph_float.tflite"),
+        ("deepspeech-tflite", "output_graph_float.tflite"),
+    ):
+        with client.Library(libraries[name], made.folder / file) as loaded:
             assert loaded.sample_rate_hz == 8000
             for number, samples in enumerate(read_clips(8000, first)):
-                wanted = decode(own.raw(number), Search(500))[1]  # near ties of a network that has learned little differ; other features by 20 %
-                assert loaded.hear(samples).confidence == pytest.approx(wanted, rel=0.01), name
+                wanted = decode(own.raw(number), Search(500))[
+                    1
+                ]  # near ties of a network that has learned little differ; other features by 20 %
+                assert loaded.transcribe(samples).confidence == pytest.approx(wanted, rel=0.01), (
+                    name
+                )
 
 
 @pytest.fixture(scope="module")
@@ -239,7 +392,9 @@ def poisoned(tmp_path_factory, home):
     place = tmp_path_factory.mktemp("cv")
     folder = place / "cv-corpus-9-2022-04-27" / "fr"
     (folder / "clips").mkdir(parents=True)
-    good = {f"good{i}.flac": home / f"{i % 6}_{i // 6}.flac" for i in range(24)} | {f"p{i}.flac": home / f"{i % 6}_5.flac" for i in range(1, 7)}
+    good = {f"good{i}.flac": home / f"{i % 6}_{i // 6}.flac" for i in range(24)} | {
+        f"p{i}.flac": home / f"{i % 6}_5.flac" for i in range(1, 7)
+    }
     for name, source in good.items():
         (folder / "clips" / name).write_bytes(source.read_bytes())
     soundfile.write(folder / "clips" / "empty.wav", np.zeros(0), 16000)
@@ -247,13 +402,33 @@ def poisoned(tmp_path_factory, home):
     (folder / "clips" / "half.mp3").write_bytes(b"\xff\xfb\x90" + b"\x00" * 50)
     head = "client_id\tpath\tsentence\tup_votes\r\n"
     sentences = ["Été, oui.", "C\u2019est bon !", "Non\u2026", "E\u0301te\u0301 chaud"]
-    rows = [f"s{i % 7}\tgood{i}.flac\t{sentences[i % 4]} {'abcdefghijklmnop'[i]}\t2" for i in range(16)]
-    rows += ["s1\tempty.wav\tOui\t2", "s1\tlong.wav\tBien\t2", "s1\thalf.mp3\tMais\t2", "s2\tnone.mp3\tDonc\t2", "s2\tp1.flac\tEn 1984\t2",
-             "s2\tp2.flac\tНет\t2", f"s3\tp3.flac\t{'beaucoup trop de texte ' * 40}\t2", rows[0], "t1\tp4.flac\tVoilà\t2", "s4\tp5.flac\t\t2",
-             "s4\tp6.flac\tLe dernier\t2"]
-    (folder / "train.tsv").write_text("\ufeff" + head + "\r\n".join(rows) + "\r\n", encoding="utf-8", newline="")
-    (folder / "dev.tsv").write_text(head + "".join(f"d{i}\tgood{16 + i}.flac\tUn jour {'xyzw'[i]}\t2\r\n" for i in range(4)), newline="")
-    (folder / "test.tsv").write_text(head + "".join(f"t{i}\tgood{20 + i}.flac\tLe dernier{' mot' * i}\t2\r\n" for i in range(4)), newline="")
+    rows = [
+        f"s{i % 7}\tgood{i}.flac\t{sentences[i % 4]} {'abcdefghijklmnop'[i]}\t2" for i in range(16)
+    ]
+    rows += [
+        "s1\tempty.wav\tOui\t2",
+        "s1\tlong.wav\tBien\t2",
+        "s1\thalf.mp3\tMais\t2",
+        "s2\tnone.mp3\tDonc\t2",
+        "s2\tp1.flac\tEn 1984\t2",
+        "s2\tp2.flac\tНет\t2",
+        f"s3\tp3.flac\t{'beaucoup trop de texte ' * 40}\t2",
+        rows[0],
+        "t1\tp4.flac\tVoilà\t2",
+        "s4\tp5.flac\t\t2",
+        "s4\tp6.flac\tLe dernier\t2",
+    ]
+    (folder / "train.tsv").write_text(
+        "\ufeff" + head + "\r\n".join(rows) + "\r\n", encoding="utf-8", newline=""
+    )
+    (folder / "dev.tsv").write_text(
+        head + "".join(f"d{i}\tgood{16 + i}.flac\tUn jour {'xyzw'[i]}\t2\r\n" for i in range(4)),
+        newline="",
+    )
+    (folder / "test.tsv").write_text(
+        head + "".join(f"t{i}\tgood{20 + i}.flac\tLe dernier{' mot' * i}\t2\r\n" for i in range(4)),
+        newline="",
+    )
     (folder / "validated.tsv").write_text(head)
     data = tmp_path_factory.mktemp("language")
     (data / "sources").mkdir()
@@ -268,14 +443,31 @@ LANGUAGE = ("--model-language", "fr", "--n-hidden", "32", "--epochs", "1", "--wo
 
 
 def language_line(data, *more, **environment):
-    command = [sys.executable, "-m", "trainer", "stt", "package", *LANGUAGE, "--data-dir", str(data), *more]
+    command = [
+        sys.executable,
+        "-m",
+        "trainer",
+        "stt",
+        "package",
+        *LANGUAGE,
+        "--data-dir",
+        str(data),
+        *more,
+    ]
     code = {"PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
-    return subprocess.run(command, env={**os.environ, **code, **environment}, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        command,
+        env={**os.environ, **code, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
 
 @pytest.fixture
 def without_text(poisoned):
-    """A language folder of the user's own, without texts: KenLM's programs are in the image only."""
+    """A language folder of the user's own, without texts: KenLM's programs are in the image
+    only."""
     folder = poisoned / "lang" / "fr"
     if not folder.exists():
         shutil.copytree(languages.HOME / "fr", folder)
@@ -287,33 +479,52 @@ def test_a_poisoned_archive_trains_and_every_reject_is_counted(without_text, res
     done = language_line(without_text)
     assert done.returncode == 0, done.stderr
     folder = next((without_text / "output").iterdir())
-    told = {row.split(",")[0].rsplit("/", 1)[-1] + ":" + row.split(",", 2)[2] for row in (folder / "rejected.csv").read_text().splitlines()[1:]}
+    rows = rejected.read(folder / "rejected.csv")
+    found = {f"{Path(row.path).name}: {row.reason}" for row in rows}
     for clip, reason in (
-        ("empty.wav", "holds no audio"), ("long.wav", "longer than 15 s"), ("half.mp3", "cannot be decoded"), ("none.mp3", "no such file"),
-        ("p1.flac", "refused by the rules"), ("p2.flac", "characters outside the alphabet"), ("good0.flac", "listed twice"),
-        ("p3.flac", "too short for its transcript"), ("p4.flac", "speaker is in test"), ("p5.flac", "empty transcript"),
+        ("empty.wav", "holds no audio"),
+        ("long.wav", "longer than 15 s"),
+        ("half.mp3", "cannot be decoded"),
+        ("none.mp3", "no such file"),
+        ("p1.flac", "refused by the rules"),
+        ("p2.flac", "characters outside the alphabet"),
+        ("good0.flac", "listed twice"),
+        ("p3.flac", "too short for its transcript"),
+        ("p4.flac", "speaker is in test"),
+        ("p5.flac", "empty transcript"),
         ("p6.flac", "sentence is in test"),
     ):
-        assert any(line.startswith(f"{clip}:") and reason in line for line in told), (clip, reason, told)
-    assert len(told) == 11
+        assert any(line.startswith(f"{clip}:") and reason in line for line in found), (
+            clip,
+            reason,
+            found,
+        )
+    assert len(rows) == 11
     assert "train common_voice: 16 of 22 clips" in done.stderr
-    assert "lingua_libre: not there: download https" in done.stderr
-    assert "1 set aside: speaker is in test, such as p4.flac 'voilà'" in done.stderr
+    assert "lingua_libre: missing: download https" in done.stderr
+    assert "1 rejected: speaker is in test, such as p4.flac 'train: voilà'" in done.stderr
     again = language_line(without_text)
     assert "Nothing to do" in again.stderr
 
 
-@pytest.mark.parametrize(("more", "told"), [
-    (("--model-language", "xx"), "no language 'xx'"),
-    (("--feature-cache", "/x"), "FEATURE_CACHE from flag would have no effect: the data lie in /data/work"),
-    (("--dropout_rate4", "0.1"), "DROPOUT_RATE4 from flag would have no effect"),
-    (("--n-hidden", "4"), "N_HIDDEN from flag"), (("--augment", "pich"), "'pich' is not one of"),
-])
-def test_what_makes_no_sense_is_one_line(without_text, more, told):
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (("--model-language", "xx"), "no language 'xx'"),
+        (
+            ("--feature-cache", "/x"),
+            "FEATURE_CACHE from flag would have no effect: imported clips are kept in /data/work",
+        ),
+        (("--dropout_rate4", "0.1"), "DROPOUT_RATE4 from flag would have no effect"),
+        (("--n-hidden", "4"), "N_HIDDEN from flag"),
+        (("--augment", "pich"), "'pich' is not one of"),
+    ],
+)
+def test_invalid_settings_are_one_line(without_text, more, expected):
     done = language_line(without_text, *more)
     assert done.returncode == 1
     assert done.stderr.count("ERROR") == 1
-    assert told in done.stderr.splitlines()[-1]
+    assert expected in done.stderr.splitlines()[-1]
 
 
 def test_wrong_checksums_and_damaged_or_missing_archives(without_text, tmp_path):

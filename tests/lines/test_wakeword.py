@@ -1,4 +1,5 @@
-"""The whole wake word line, tiny: synthesis to report, with the user's own recordings, bad ones among them."""
+"""The whole wake word line, tiny: synthesis to report, with the user's own recordings, bad ones
+among them."""
 
 import json
 import logging
@@ -7,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from trainer.settings import load
-from trainer.steps import Steps
-from trainer.wakeword import pipeline
+from trainer.errors import UserError
+from trainer.wakeword.pipeline import Pipeline
+from trainer.wakeword.settings import WakeWordSettings
 
 SMALL = {"samples": "150", "speech_hours": "0.15", "training_steps": "300", "workers": "2"}
 
@@ -27,109 +28,178 @@ def recordings(home):
         (home / folder).mkdir()
     rng = np.random.default_rng(0)
     for i in range(6):
-        voice = Voice("espeak", ("en-us+f2", "en+m7", "en-us+klatt3")[i % 3], 0.9 + i / 20, i / 6, 0.5, 1.0)
-        said = np.concatenate([np.zeros(8000), voice.speak("hey buster"), np.zeros(8000)]) + rng.normal(0, 1e-3, 1)
-        soundfile.write(home / "own" / f"{i}.flac", said, 16000)
+        voice = Voice(
+            "espeak", ("en-us+f2", "en+m7", "en-us+klatt3")[i % 3], 0.9 + i / 20, i / 6, 0.5, 1.0
+        )
+        clip = np.concatenate(
+            [np.zeros(8000), voice.speak("hey buster"), np.zeros(8000)]
+        ) + rng.normal(0, 1e-3, 1)
+        soundfile.write(home / "own" / f"{i}.flac", clip, 16000)
     (home / "own" / "broken.wav").write_bytes(b"RIFF")
     soundfile.write(home / "own" / "silent.wav", np.zeros(16000), 16000)
     soundfile.write(home / "others" / "tv.ogg", rng.normal(0, 0.05, 16000 * 15), 16000)
     return home
 
 
-def run(home, **flags):
-    loaded = load({"data_dir": str(home), **SMALL, "personal_samples": str(home / "own"), "negative_samples": str(home / "others"), **flags}, {})
-    steps = Steps(home / "work", label="hey buster")
-    log = home / "run.log"
-    log.touch()
-    return pipeline.train_wake_word(loaded, "hey buster", "Hey Buster", steps, log), steps
+@pytest.fixture(scope="module")
+def run(recordings, make_run):
+    def run(**flags):
+        folders = {
+            "personal_samples": str(recordings / "own"),
+            "negative_samples": str(recordings / "others"),
+        }
+        given = {"data_dir": str(recordings), **SMALL, **folders, **flags}
+        current = make_run(WakeWordSettings, "wakeword", "hey buster", **given)
+        return Pipeline(current, "hey buster", "Hey Buster").delivered, current.steps
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def result(recordings):
-    return run(recordings)[0]
+def result(run):
+    return run()[0]
 
 
 def test_gives_all_files(result):
     assert result.made
     names = {p.name for p in result.folder.iterdir()}
-    assert names == {"hey_buster.tflite", "hey_buster.json", "report.html", "experiment.json", "logs", "training.log"}
-    told = json.loads((result.folder / "experiment.json").read_text())
-    assert told["settings"]["samples"] == {"value": 150, "from": "flag"}
-    assert told["export"]["agreement"]["mean"] < 0.05
-    assert 10_000 < told["export"]["arena_measured"] < told["export"]["arena"] < 60_000
+    assert names == {
+        "hey_buster.tflite",
+        "hey_buster.json",
+        "report.html",
+        "experiment.json",
+        "logs",
+        "training.log",
+    }
+    record = json.loads((result.folder / "experiment.json").read_text())
+    assert record["settings"]["samples"] == {"value": 150, "from": "flag"}
+    assert record["export"]["agreement"]["mean"] < 0.05
+    assert 10_000 < record["export"]["arena_measured"] < record["export"]["arena"] < 60_000
     page = (result.folder / "report.html").read_text()
     assert page.count("<svg") == 4
-    assert "http://" not in page.replace("http://www.w3.org", "").replace("http://purl.org", "").replace("http://creativecommons.org", "")
+    assert "http://" not in page.replace("http://www.w3.org", "").replace(
+        "http://purl.org", ""
+    ).replace("http://creativecommons.org", "")
 
 
 def test_bad_recordings_are_counted_with_their_reason(result, home):
-    lines = next((home / "work/read_personal").glob("*/rejected.csv")).read_text()
+    lines = next((home / "work/wakeword/read_personal").glob("*/rejected.csv")).read_text()
     assert "broken.wav,cannot be decoded" in lines
     assert "silent.wav,silent" in lines
     assert lines.count("\n") == 3
 
 
-def test_nothing_changed_nothing_done(result, recordings):
-    again, steps = run(recordings)
+def test_nothing_changed_nothing_done(result, run):
+    again, steps = run()
     assert not again.made
     assert again.folder == result.folder
     assert set(steps.seconds.values()) == {0.0}
 
 
-def test_only_what_depends_runs_again(result, recordings):
-    _, steps = run(recordings, training_steps="310")
-    assert {name for name, seconds in steps.seconds.items() if seconds} == {"train", "export", "finish"}
-    soundfile.write(recordings / "others" / "more.wav", np.random.default_rng(1).normal(0, 0.1, 32000), 16000)
-    _, steps = run(recordings)
-    assert {name for name, seconds in steps.seconds.items() if seconds} == {"read_negative", "features_negative", "train", "export", "finish"}
+def test_only_what_depends_runs_again(result, recordings, run):
+    _, steps = run(training_steps="310")
+    assert {name for name, seconds in steps.seconds.items() if seconds} == {
+        "train",
+        "export",
+        "package",
+    }
+    soundfile.write(
+        recordings / "others" / "more.wav", np.random.default_rng(1).normal(0, 0.1, 32000), 16000
+    )
+    _, steps = run()
+    assert {name for name, seconds in steps.seconds.items() if seconds} == {
+        "read_negative",
+        "features_negative",
+        "train",
+        "export",
+        "package",
+    }
 
 
-def test_jax_trains_too(result, recordings):
-    other, steps = run(recordings, keras_backend="jax")
-    assert {name for name, seconds in steps.seconds.items() if seconds} == {"train", "export", "finish"}
-    told = json.loads((other.folder / "experiment.json").read_text())
-    assert told["export"]["agreement"]["mean"] < 0.05
-    assert told["client"]["woke"] >= 1
+def test_jax_trains_too(result, run):
+    other, steps = run(keras_backend="jax")
+    assert {name for name, seconds in steps.seconds.items() if seconds} == {
+        "train",
+        "export",
+        "package",
+    }
+    record = json.loads((other.folder / "experiment.json").read_text())
+    assert record["export"]["agreement"]["mean"] < 0.05
+    assert record["client"]["woke"] >= 1
 
 
-def test_the_client_hears_what_the_evaluation_hears(result, home, workers, say):
+def test_client_and_evaluation_agree(result, home, workers, say):
     """Same clips through pymicro-wakeword and through `evaluate`: same decisions."""
     from trainer.wakeword.client import wakes
     from trainer.wakeword.evaluation import evaluate
 
     folder = home / "clips"
     folder.mkdir()
-    clips = [say(text) for text in ("hey buster", "hey buster!", "hey brother", "good morning to you", "buster")]
+    clips = [
+        say(text)
+        for text in ("hey buster", "hey buster!", "hey brother", "good morning to you", "buster")
+    ]
     for i, clip in enumerate(clips):
         soundfile.write(folder / f"{i}.wav", clip, 16000)
     woke = wakes(result.manifest, clips)
     measured = evaluate(result.model, folder, None, workers)
-    peaks = [measured.means(o).max() > measured.cutoff for o in sorted(measured.positives, key=lambda o: o.path)]
+    peaks = [
+        measured.means(o).max() > measured.cutoff
+        for o in sorted(measured.positives, key=lambda o: o.path)
+    ]
     assert sum(a == b for a, b in zip(woke, peaks, strict=True)) >= 4
 
 
-def test_evaluation_counts_and_sets_aside(result, home, workers):
-    from trainer.cli import evaluation_lines
+def test_evaluation_counts_and_rejects(result, home, workers):
+    from trainer.page import write
     from trainer.wakeword.evaluation import evaluate
-    from trainer.wakeword.report import evaluation_report
+    from trainer.wakeword.report import evaluation_lines, evaluation_page
 
     measured = evaluate(result.model, home / "own", home / "others", workers)
     figures = measured.figures()
     assert figures["positives"] == 7
-    assert [r["path"].rsplit("/")[-1] for r in figures["set_aside"]] == ["broken.wav"]
+    assert [r["path"].rsplit("/")[-1] for r in figures["rejected"]] == ["broken.wav"]
     assert figures["hours"] == pytest.approx(17 / 3600, rel=0.01)
-    assert 0 <= figures["recall_interval"][0] <= figures["recall"] <= figures["recall_interval"][1] <= 1
+    assert (
+        0
+        <= figures["recall_interval"][0]
+        <= figures["recall"]
+        <= figures["recall_interval"][1]
+        <= 1
+    )
     text = "\n".join(evaluation_lines(figures))
     assert "false accepts per hour" in text
-    evaluation_report(home / "page.html", measured, figures, "hey_buster")
+    write(evaluation_page(measured, figures, "hey_buster"), home / "page.html")
     assert (home / "page.html").read_text().count("<svg") == 3
 
 
-def test_none_usable_is_an_error(home, recordings):
-    from trainer.wakeword.recordings import RecordingsError
+def test_python_gives_what_the_command_line_gives(result, recordings, workers):
+    """`wakeword.train` finds the finished model; `wakeword.evaluate` measures it."""
+    from trainer import wakeword
+    from trainer.wakeword import line
 
+    folders = {
+        "personal_samples": str(recordings / "own"),
+        "negative_samples": str(recordings / "others"),
+    }
+    numbers = {"samples": 150, "speech_hours": 0.15, "training_steps": 300, "workers": 2}
+    again = wakeword.train("Hey, Buster!", data_dir=recordings, **numbers, **folders)
+    assert again.folder == result.folder
+    assert again.figures == result.figures
+    assert not again.made
+    same = line.run("hey buster", "", {"data_dir": str(recordings), **SMALL, **folders})
+    assert same.model == again.model
+    found = wakeword.evaluate(again.model, recordings / "own", workers=2)
+    assert found.figures()["positives"] == 7
+    with pytest.raises(UserError, match="did you mean SAMPLES"):
+        wakeword.train("hey buster", data_dir=recordings, sampels=3)
+    with pytest.raises(UserError, match="TRAINING_STEPS from flag"):
+        wakeword.train("hey buster", data_dir=recordings, training_steps=-1)
+
+
+def test_none_usable_is_an_error(home, run):
     (home / "bad").mkdir()
     (home / "bad" / "x.wav").write_bytes(b"x")
     logging.getLogger("trainer").setLevel(logging.ERROR)
-    with pytest.raises(RecordingsError, match="none of 1 can be used"):
-        run(recordings, personal_samples=str(home / "bad"))
+    with pytest.raises(UserError, match="none of 1 can be used"):
+        run(personal_samples=str(home / "bad"))

@@ -6,30 +6,58 @@ import numpy as np
 import pytest
 import soundfile
 
+from trainer.errors import UserError
 from trainer.programs import ProgramError
-from trainer.wakeword.engines import EngineError, piper
+from trainer.wakeword.engines import piper
 
-SYMBOLS = "_^$ abcdefghijklmnopqrstuvwxyzæçðøħŋœǀǁǂǃɐɑɒɓɔɕɖɗɘəɚɛɜɞɟɠɡɢɣɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾʀʁʂʃʄʈʉʊʋʌʍʎʏʐʑʒʔʕʘʙʛʜʝʟʡʢʲˈˌːˑ˞βθχᵻⱱ.,!?"
+SYMBOLS = (
+    "_^$ abcdefghijklmnopqrstuvwxyzæçðøħŋœǀǁǂǃɐɑɒɓɔɕɖɗɘəɚɛɜɞɟɠɡɢɣɤɥɦɧɨɪɫɬɭɮɯɰɱɲɳɴɵɶɸɹɺɻɽɾ"
+    "ʀʁʂʃʄʈʉʊʋʌʍʎʏʐʑʒʔʕʘʙʛʜʝʟʡʢʲˈˌːˑ˞βθχᵻⱱ.,!?"
+)
 
 
 def configuration(path, speakers, language="en-us"):
-    told = {"audio": {"sample_rate": 22050}, "espeak": {"voice": language}, "num_symbols": len(SYMBOLS), "num_speakers": speakers,
-            "phoneme_type": "espeak", "inference": {"noise_scale": 0.667, "length_scale": 1, "noise_w": 0.8}, "speaker_id_map": {},
-            "phoneme_id_map": {s: [i] for i, s in enumerate(SYMBOLS)}}
-    Path(f"{path}.json").write_text(json.dumps(told))
+    metadata = {
+        "audio": {"sample_rate": 22050},
+        "espeak": {"voice": language},
+        "num_symbols": len(SYMBOLS),
+        "num_speakers": speakers,
+        "phoneme_type": "espeak",
+        "inference": {"noise_scale": 0.667, "length_scale": 1, "noise_w": 0.8},
+        "speaker_id_map": {},
+        "phoneme_id_map": {s: [i] for i, s in enumerate(SYMBOLS)},
+    }
+    Path(f"{path}.json").write_text(json.dumps(metadata))
 
 
 @pytest.fixture(scope="module")
 def generator(tmp_path_factory):
-    """A VITS generator of the published shape but tiny, pickled under the package's old name, as published ones are."""
+    """A VITS generator of the published shape but tiny, pickled under the package's old name, as
+    published ones are."""
     import piper.train.vits.models as vits
     import torch
 
     torch.manual_seed(0)
     net = vits.SynthesizerTrn(
-        n_vocab=len(SYMBOLS), spec_channels=513, segment_size=32, inter_channels=16, hidden_channels=16, filter_channels=32, n_heads=2, n_layers=1,
-        kernel_size=3, p_dropout=0.1, resblock="2", resblock_kernel_sizes=(3,), resblock_dilation_sizes=((1, 2),), upsample_rates=(8, 8, 4),
-        upsample_initial_channel=32, upsample_kernel_sizes=(16, 16, 8), n_speakers=8, gin_channels=16, use_sdp=True,
+        n_vocab=len(SYMBOLS),
+        spec_channels=513,
+        segment_size=32,
+        inter_channels=16,
+        hidden_channels=16,
+        filter_channels=32,
+        n_heads=2,
+        n_layers=1,
+        kernel_size=3,
+        p_dropout=0.1,
+        resblock="2",
+        resblock_kernel_sizes=(3,),
+        resblock_dilation_sizes=((1, 2),),
+        upsample_rates=(8, 8, 4),
+        upsample_initial_channel=32,
+        upsample_kernel_sizes=(16, 16, 8),
+        n_speakers=8,
+        gin_channels=16,
+        use_sdp=True,
     )
     path = tmp_path_factory.mktemp("tools") / "models" / "tiny.pt"
     path.parent.mkdir()
@@ -46,18 +74,34 @@ def voice(tmp_path_factory):
 
     path = tmp_path_factory.mktemp("tools") / "tiny.onnx"
     info = helper.make_tensor_value_info
-    constants = {"hop": np.array([1, 1, 1, 256], np.int64), "axes": np.array([1, 3], np.int64), "flat": np.array([1, 1, 1, -1], np.int64),
-                 "step": np.array([0.01], np.float32)}
+    constants = {
+        "hop": np.array([1, 1, 1, 256], np.int64),
+        "axes": np.array([1, 3], np.int64),
+        "flat": np.array([1, 1, 1, -1], np.int64),
+        "step": np.array([0.01], np.float32),
+    }
     nodes = [
-        helper.make_node("Cast", ["input"], ["real"], to=TensorProto.FLOAT), helper.make_node("Unsqueeze", ["real", "axes"], ["wide"]),
-        helper.make_node("Tile", ["wide", "hop"], ["long"]), helper.make_node("Reshape", ["long", "flat"], ["row"]),
-        helper.make_node("Cast", ["sid"], ["speaker"], to=TensorProto.FLOAT), helper.make_node("Add", ["row", "speaker"], ["mixed"]),
-        helper.make_node("Mul", ["mixed", "step"], ["small"]), helper.make_node("Sin", ["small"], ["output"]),
+        helper.make_node("Cast", ["input"], ["real"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["real", "axes"], ["wide"]),
+        helper.make_node("Tile", ["wide", "hop"], ["long"]),
+        helper.make_node("Reshape", ["long", "flat"], ["row"]),
+        helper.make_node("Cast", ["sid"], ["speaker"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["row", "speaker"], ["mixed"]),
+        helper.make_node("Mul", ["mixed", "step"], ["small"]),
+        helper.make_node("Sin", ["small"], ["output"]),
     ]
-    graph = helper.make_graph(nodes, "tiny", [
-        info("input", TensorProto.INT64, [1, None]), info("input_lengths", TensorProto.INT64, [1]), info("scales", TensorProto.FLOAT, [3]),
-        info("sid", TensorProto.INT64, [1]),
-    ], [info("output", TensorProto.FLOAT, [1, 1, 1, None])], [onnx.numpy_helper.from_array(v, k) for k, v in constants.items()])
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [
+            info("input", TensorProto.INT64, [1, None]),
+            info("input_lengths", TensorProto.INT64, [1]),
+            info("scales", TensorProto.FLOAT, [3]),
+            info("sid", TensorProto.INT64, [1]),
+        ],
+        [info("output", TensorProto.FLOAT, [1, 1, 1, None])],
+        [onnx.numpy_helper.from_array(v, k) for k, v in constants.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     onnx.save(model, path)
@@ -65,7 +109,12 @@ def voice(tmp_path_factory):
     return path.parent
 
 
-TEXTS = [(n, text) for n, text in enumerate(["hey buster", "hey buster!", "good morning", "computer", "hey buster."])]
+TEXTS = [
+    (n, text)
+    for n, text in enumerate(
+        ["hey buster", "hey buster!", "good morning", "computer", "hey buster."]
+    )
+]
 
 
 @pytest.mark.parametrize("kind", ["generator", "voice"])
@@ -109,7 +158,7 @@ def test_finds_the_language_and_prefers_the_generator(generator, voice, tmp_path
             (tmp_path / path.name).write_bytes(path.read_bytes())
     assert piper.find(tmp_path, "en").path.suffix == ".pt"
     (tmp_path / "tiny.pt.json").write_text("{}")
-    with pytest.raises(EngineError, match="no Piper configuration"):
+    with pytest.raises(UserError, match="no Piper configuration"):
         piper.find(tmp_path, "en")
 
 
@@ -117,5 +166,7 @@ def test_a_damaged_model_is_one_line(tmp_path):
     (tmp_path / "bad.onnx").write_bytes(b"no model")
     configuration(tmp_path / "bad.onnx", 1)
     with pytest.raises(ProgramError, match="piper: failed with") as error:
-        piper.render(Path(sys.executable), piper.find(tmp_path, "en"), TEXTS, tmp_path / "out", 2, 1)
+        piper.render(
+            Path(sys.executable), piper.find(tmp_path, "en"), TEXTS, tmp_path / "out", 2, 1
+        )
     assert "\n" not in str(error.value)

@@ -8,7 +8,14 @@ import time
 
 import pytest
 
-from trainer.steps import StepError, Steps, alone, fingerprint, list_steps
+from trainer import steps as steps_module
+from trainer.disk import alone, list_steps
+from trainer.errors import UserError
+from trainer.steps import fingerprint
+
+
+def Steps(work, *arguments, **options):
+    return steps_module.Steps(work, "product", *arguments, **options)
 
 
 def write(text):
@@ -35,8 +42,11 @@ def test_inputs_and_version_are_in_the_key(tmp_path):
     steps = Steps(tmp_path)
     a = steps.run("a", write("a"), {"x": 1})
     other = steps.run("a", write("a"), {"x": 2})
-    keys = {steps.run("b", write("b"), {}, {"in": a}).name, steps.run("b", write("b"), {}, {"in": other}).name,
-            steps.run("b", write("b"), {}, {"in": a}, version=2).name}
+    keys = {
+        steps.run("b", write("b"), {}, {"in": a}).name,
+        steps.run("b", write("b"), {}, {"in": other}).name,
+        steps.run("b", write("b"), {}, {"in": a}, version=2).name,
+    }
     assert len(keys) == 3
 
 
@@ -58,13 +68,17 @@ def test_redo_makes_it_again(tmp_path):
     assert (Steps(tmp_path, redo=("all",)).run("a", write("3")) / "made").read_text() == "3"
 
 
-def test_redo_makes_again_what_is_made_of_it(tmp_path):
+def test_redo_makes_again_what_depends_on_it(tmp_path):
     def line(**options):
         steps = Steps(tmp_path, **options)
         made = [0]
         folder = None
         for name in "abc":
-            folder = steps.run(name, lambda out, n=name: (made.append(n), write("1")(out)), inputs={"before": folder} if folder else {})
+            folder = steps.run(
+                name,
+                lambda out, n=name: (made.append(n), write("1")(out)),
+                inputs={"before": folder} if folder else {},
+            )
         return "".join(made[1:])
 
     assert line() == "abc"
@@ -74,31 +88,31 @@ def test_redo_makes_again_what_is_made_of_it(tmp_path):
 
 def test_what_a_run_uses_is_not_cleaned(tmp_path):
     steps = Steps(tmp_path)
-    with pytest.raises(StepError, match="a run is using"), alone(tmp_path):
+    with pytest.raises(UserError, match="a run is using"), alone(tmp_path):
         pass
     del steps
     with alone(tmp_path):
         pass
 
 
-def test_a_record_that_was_lost_is_told(tmp_path):
+def test_a_lost_record_is_reported(tmp_path):
     (Steps(tmp_path).run("a", write("1")) / "step.json").write_text("")
-    assert [s["state"] for s in list_steps(tmp_path)] == ["damaged"]
+    assert [s.state for s in list_steps(tmp_path)] == ["damaged"]
     Steps(tmp_path).run("a", write("2"), params={"other": 1})
 
 
-def test_redo_of_a_step_that_is_not_there_is_told(tmp_path, caplog):
+def test_redo_of_an_unknown_step_is_a_warning(tmp_path, caplog):
     steps = Steps(tmp_path, redo=("a", "trian"))
     steps.run("a", write("1"))
-    steps.tell_redo()
-    assert caplog.messages[-1] == "REDO: no step trian in this run; there were a"
+    steps.warn_of_unknown_redo()
+    assert caplog.messages[-1] == "REDO: this run has no step trian; its steps: a"
 
 
 def test_full_disk_is_one_line(tmp_path):
     def full(folder):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    with pytest.raises(StepError, match="full"):
+    with pytest.raises(UserError, match="full"):
         Steps(tmp_path).run("a", full)
 
 
@@ -109,15 +123,20 @@ from trainer.steps import Steps
 def slow(folder):
     time.sleep(1.5)
     (folder / "by").write_text(sys.argv[2])
-print((Steps(Path(sys.argv[1])).run("a", slow) / "by").read_text())
+print((Steps(Path(sys.argv[1]), "product").run("a", slow) / "by").read_text())
 """
 
 
 def test_two_runs_at_once_make_it_once(tmp_path):
-    runs = [subprocess.Popen([sys.executable, "-c", _OTHER, str(tmp_path), name], stdout=subprocess.PIPE, text=True) for name in "xy"]
-    told = [run.communicate(timeout=60)[0].strip() for run in runs]
-    assert told[0] == told[1]
-    assert told[0] in ("x", "y")
+    runs = [
+        subprocess.Popen(
+            [sys.executable, "-c", _OTHER, str(tmp_path), name], stdout=subprocess.PIPE, text=True
+        )
+        for name in "xy"
+    ]
+    output = [run.communicate(timeout=60)[0].strip() for run in runs]
+    assert output[0] == output[1]
+    assert output[0] in ("x", "y")
 
 
 def test_clean_leaves_what_is_shared(tmp_path):
@@ -126,7 +145,7 @@ def test_clean_leaves_what_is_shared(tmp_path):
     steps.clean()
     assert not own.exists()
     assert shared.exists()
-    assert [s["name"] for s in list_steps(tmp_path)] == ["shared"]
+    assert [s.name for s in list_steps(tmp_path)] == ["product/shared"]
 
 
 def test_fingerprint_is_of_content(tmp_path):

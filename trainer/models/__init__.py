@@ -1,28 +1,30 @@
-"""Keras 3 model zoo: one file a model, each a frozen `Spec` and `build(spec, form) -> keras.Model`."""
+"""Models: one file each, with a frozen `Spec` and `build(spec, ...) -> keras.Model`."""
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import keras
 
-NAMES = ("mixednet", "inception")  # for wake words
+    from trainer.models.streaming import Form, StreamingSpec
+
+MODELS = {"mixednet": "detection", "inception": "detection", "deepspeech": "transcription"}
 
 
-def spec_of(name: str, **changes: Any) -> Any:
-    """The model's Spec with `changes`. Raises ValueError for an unknown model, TypeError for an unknown field."""
-    return _module(name).Spec(**changes)
+def names(task: str) -> list[str]:
+    """The models for a task."""
+    return [name for name, for_task in MODELS.items() if for_task == task]
 
 
-def build(spec: Any, form: Any = "train") -> keras.Model:
-    """Build the model that `spec` belongs to."""
-    return _module(type(spec).__module__.rsplit(".", 1)[1]).build(spec, form)
+def spec_of(name: str, **changes: Any) -> StreamingSpec:
+    """The Spec of a streaming model with `changes`. Raises TypeError for an unknown field."""
+    spec: StreamingSpec = import_module(f"trainer.models.{name}").Spec(**changes)
+    return spec
 
 
-def _module(name: str) -> Any:
-    if name not in NAMES:
-        raise ValueError(f"no model '{name}'; there are {', '.join(NAMES)}")
-    from importlib import import_module
-
-    return import_module(f"trainer.models.{name}")
+def build(spec: StreamingSpec, form: Form = "train") -> keras.Model:
+    """The streaming model that `spec` belongs to, in one form."""
+    model: keras.Model = import_module(type(spec).__module__).build(spec, form)
+    return model

@@ -1,6 +1,7 @@
-"""The acoustic model of DeepSpeech 0.9.3: three dense layers, one LSTM, two dense layers, CTC. Weights lie as in its checkpoints."""
+"""The acoustic model of DeepSpeech 0.9.3: three dense layers, one LSTM, two dense layers, CTC.
 
-from __future__ import annotations
+Names and layout of weights are those of its checkpoints.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,29 @@ import keras
 import numpy as np
 from keras import ops
 
-from trainer.export.contract import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON
-from trainer.mfcc import CONTEXT, MFCCS
+from trainer.audio.mfcc import CONTEXT, MFCCS
 
 Tensor = Any
 WINDOW = (2 * CONTEXT + 1) * MFCCS
+_CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
+LSTM_KERNEL, LSTM_BIAS = f"{_CELL}/kernel", f"{_CELL}/bias"  # columns: i, j, f, o
+NORMED = ("layer_1", "layer_2", "layer_3", "layer_5")  # with layer_norm
+NORM_EPSILON = 1e-12
+
+
+def norm_names(layer: str) -> tuple[str, str]:
+    """Names of a layer's normalisation: factor, offset."""
+    return f"{layer}/LayerNorm/gamma", f"{layer}/LayerNorm/beta"
+
+
+def shapes(n_hidden: int, classes: int, layer_norm: bool = False) -> dict[str, tuple[int, ...]]:
+    """Names and shapes of all weights, in the layout of the original checkpoints."""
+    h = n_hidden
+    found: dict[str, tuple[int, ...]] = {LSTM_KERNEL: (2 * h, 4 * h), LSTM_BIAS: (4 * h,)}
+    for number, rows, columns in ((1, WINDOW, h), (2, h, h), (3, h, h), (5, h, h), (6, h, classes)):
+        found |= {f"layer_{number}/weights": (rows, columns), f"layer_{number}/bias": (columns,)}
+    norms = [name for layer in NORMED for name in norm_names(layer)] if layer_norm else []
+    return found | dict.fromkeys(norms, (h,))
 
 
 @dataclass(frozen=True)
@@ -32,10 +51,12 @@ class InContext(keras.layers.Layer):
 
     def call(self, x: Tensor) -> Tensor:
         wide = ops.pad(x, ((CONTEXT, CONTEXT), (0, 0), (0, 0)))
-        return ops.concatenate([wide[k : (k - 2 * CONTEXT) or None] for k in range(2 * CONTEXT + 1)], axis=-1)
+        return ops.concatenate(
+            [wide[k : (k - 2 * CONTEXT) or None] for k in range(2 * CONTEXT + 1)], axis=-1
+        )
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Wider, as long."""
+        """Same length, wider rows."""
         return (*shape[:2], WINDOW)
 
 
@@ -47,7 +68,9 @@ class ClippedDense(keras.layers.Layer):
         self.width, self.clip = width, clip
 
     def build(self, shape: tuple[int | None, ...]) -> None:
-        self.kernel = self.add_weight(shape=(shape[-1], self.width), initializer="glorot_uniform", name="weights")
+        self.kernel = self.add_weight(
+            shape=(shape[-1], self.width), initializer="glorot_uniform", name="weights"
+        )
         self.bias = self.add_weight(shape=(self.width,), initializer="zeros", name="bias")
 
     def call(self, x: Tensor) -> Tensor:
@@ -70,14 +93,17 @@ class Norm(keras.layers.Layer):
 class Recurrence(keras.layers.Layer):
     """The LSTM (gates i, j, f, o; forget bias 0; zero initial state) over time-major (t, batch, h).
 
-    The projection of the inputs is one product before the loop, and the gradient is written by hand, so that the
-    gradients of the weights are one product after it: on two cores three times as fast as Keras' own LSTM.
+    The input projection is one product before the loop, and the gradient is written by hand, so
+    that the weights' gradients are one product after it: on two cores three times as fast as
+    Keras' own LSTM.
     """
 
     def build(self, shape: tuple[int | None, ...]) -> None:
         width = int(shape[-1] or 0)
         self.width = width
-        self.kernel = self.add_weight(shape=(2 * width, 4 * width), initializer="glorot_uniform", name="kernel")
+        self.kernel = self.add_weight(
+            shape=(2 * width, 4 * width), initializer="glorot_uniform", name="kernel"
+        )
         self.bias = self.add_weight(shape=(4 * width,), initializer=_remember(width), name="bias")
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -90,7 +116,9 @@ class Recurrence(keras.layers.Layer):
         if keras.backend.backend() == "tensorflow":
             return _side_by_side(fed, ops.cast(recurrent, fed.dtype))
 
-        def step(state: tuple[Tensor, Tensor], gates: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        def step(
+            state: tuple[Tensor, Tensor], gates: Tensor
+        ) -> tuple[tuple[Tensor, Tensor], Tensor]:
             h, c = state
             i, j, f, o = ops.split(gates + ops.matmul(h, recurrent), 4, axis=-1)
             c = ops.sigmoid(f) * c + ops.sigmoid(i) * ops.tanh(j)
@@ -102,7 +130,7 @@ class Recurrence(keras.layers.Layer):
 
 
 def _side_by_side(fed: Tensor, recurrent: Tensor) -> Tensor:
-    """As `_recur_tensorflow`; on processors by two loops at once, each over half of the batch: one loop keeps one core busy."""
+    """`_recur_tensorflow`; on processors as two loops at once, each over half of the batch."""
     import tensorflow as tf
 
     recur, half = _recur_tensorflow(), (fed.shape[1] or 0) // 2
@@ -112,8 +140,11 @@ def _side_by_side(fed: Tensor, recurrent: Tensor) -> Tensor:
 
 
 def _remember(width: int) -> Any:
-    """Bias of one for the forget gate (Jozefowicz et al. 2015): it learns in half the epochs. Clients add none of their own."""
-    return lambda shape, dtype=None: ops.concatenate([ops.zeros((2 * width,), dtype), ops.ones((width,), dtype), ops.zeros((width,), dtype)])
+    """Bias of one for the forget gate (Jozefowicz et al. 2015), which halves the epochs; clients
+    add none of their own."""
+    return lambda shape, dtype=None: ops.concatenate(
+        [ops.zeros((2 * width,), dtype), ops.ones((width,), dtype), ops.zeros((width,), dtype)]
+    )
 
 
 def _recur_tensorflow() -> Any:
@@ -130,16 +161,24 @@ def _recur_tensorflow() -> Any:
         width = recurrent.shape[0]
         zero = tf.zeros((batch, width), fed.dtype)
 
-        def forward(t: Tensor, h: Tensor, c: Tensor, hs: Any, cs: Any, gates: Any) -> tuple[Any, ...]:
+        def forward(
+            t: Tensor, h: Tensor, c: Tensor, hs: Any, cs: Any, gates: Any
+        ) -> tuple[Any, ...]:
             i, j, f, o = tf.split(fed[t] + tf.matmul(h, recurrent), 4, axis=1)
             i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f), tf.sigmoid(o)
             c = f * c + i * j
             h = o * tf.tanh(c)
-            return t + 1, h, c, hs.write(t, h), cs.write(t, c), gates.write(t, tf.concat([i, j, f, o], 1))
+            gates = gates.write(t, tf.concat([i, j, f, o], 1))
+            return t + 1, h, c, hs.write(t, h), cs.write(t, c), gates
 
         arrays = [rows(time, fed.dtype) for _ in range(3)]
         _, _, _, hs, cs, gates = tf.while_loop(
-            lambda t, *_: t < time, forward, (0, zero, zero, *arrays), maximum_iterations=time, parallel_iterations=1)
+            lambda t, *_: t < time,
+            forward,
+            (0, zero, zero, *arrays),
+            maximum_iterations=time,
+            parallel_iterations=1,
+        )
         every_h, every_c, every_gate = hs.stack(), cs.stack(), gates.stack()
 
         def gradient(given: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,14 +191,23 @@ def _recur_tensorflow() -> Any:
                 on = tf.tanh(every_c[t])
                 dh = dh + given[t]
                 dc = dc + dh * o * (1 - on * on)
-                z = tf.concat([dc * j * i * (1 - i), dc * i * (1 - j * j), dc * before_c[t] * f * (1 - f), dh * on * o * (1 - o)], 1)
+                di, dj = dc * j * i * (1 - i), dc * i * (1 - j * j)
+                df, do = dc * before_c[t] * f * (1 - f), dh * on * o * (1 - o)
+                z = tf.concat([di, dj, df, do], 1)
                 return t - 1, tf.matmul(z, turned), dc * f, dz.write(t, z)
 
             _, _, _, dz = tf.while_loop(
-                lambda t, *_: t >= 0, backward, (time - 1, zero, zero, rows(time, fed.dtype)), maximum_iterations=time, parallel_iterations=1)
+                lambda t, *_: t >= 0,
+                backward,
+                (time - 1, zero, zero, rows(time, fed.dtype)),
+                maximum_iterations=time,
+                parallel_iterations=1,
+            )
             every_z = dz.stack()
             flat = (-1, width)
-            return every_z, tf.matmul(tf.reshape(before_h, flat), tf.reshape(every_z, (-1, 4 * width)), transpose_a=True)
+            return every_z, tf.matmul(
+                tf.reshape(before_h, flat), tf.reshape(every_z, (-1, 4 * width)), transpose_a=True
+            )
 
         return every_h, gradient
 
@@ -182,7 +230,8 @@ def build(spec: Spec) -> keras.Model:
         x = clipped(x, number, rate)
     x = clipped(Recurrence(name="lstm")(x), 5, spec.dropout[3])
     x = ClippedDense(spec.classes, None, "layer_6")(x)
-    x = keras.layers.Activation("linear", dtype="float32", name="logits")(x)  # the loss is not for 16 bits
+    # the loss is not for 16 bits
+    x = keras.layers.Activation("linear", dtype="float32", name="logits")(x)
     return keras.Model(given, ops.transpose(x, (1, 0, 2)), name="deepspeech")
 
 
@@ -190,12 +239,21 @@ def _name(layer: str, weight: str) -> str:
     """Name of a weight in the original checkpoints."""
     if layer == "lstm":
         return {"kernel": LSTM_KERNEL, "bias": LSTM_BIAS}[weight]
-    return f"layer_{layer[-1]}/LayerNorm/{weight}" if layer.startswith("norm_") else f"{layer}/{weight}"
+    return (
+        f"layer_{layer[-1]}/LayerNorm/{weight}"
+        if layer.startswith("norm_")
+        else f"{layer}/{weight}"
+    )
 
 
 def weights_of(model: keras.Model) -> dict[str, Any]:
     """Named weights, as in the original checkpoints."""
-    return {_name(layer.name, w.name): np.asarray(w) for layer in model.layers for w in layer.weights if "seed" not in w.name}
+    return {
+        _name(layer.name, w.name): np.asarray(w)
+        for layer in model.layers
+        for w in layer.weights
+        if "seed" not in w.name
+    }
 
 
 def load_weights(model: keras.Model, weights: dict[str, Any]) -> None:

@@ -1,10 +1,9 @@
-"""Augmentations in the syntax of DeepSpeech 0.9.3 and Coqui STT 1.4: `name[p=0.1,param=value~range]`, all thirteen kinds.
+"""Augmentations in the syntax of DeepSpeech 0.9.3 and Coqui STT 1.4: `name[p=0.1,param=value]`.
 
-Values: `v`, `v~r` (uniform, v - r to v + r), `a:b` (from a at the start of training to b at its end), `a:b~r`. Domains come in the order
-sample, signal, spectrogram, features; within one, the order of the list. Unlike there, each draws its own random numbers.
+Values: `v`, `v~r` (uniform, v - r to v + r), `a:b` (from a at the start of training to b at its
+end), `a:b~r`. Domains come in the order sample, signal, spectrogram, features; within one, the
+order of the list. Unlike there, each draws its own random numbers.
 """
-
-from __future__ import annotations
 
 import io
 import re
@@ -17,21 +16,19 @@ from typing import Any
 
 import numpy as np
 import soundfile
-from scipy.ndimage import map_coordinates
 
-from trainer import audio, readers
-from trainer.audio import Audio, AudioError
-from trainer.mfcc import Features
-from trainer.readers import Utterance
+from trainer.audio import io as audio
+from trainer.audio.io import Audio, AudioError
+from trainer.audio.mfcc import Features
+from trainer.audio.spec_augment import masked, rows_at, warp
+from trainer.corpora import readers
+from trainer.corpora.utterance import Utterance
+from trainer.errors import UserError
 
 DOMAINS = ("sample", "signal", "spectrogram", "features")
 THREADS = 4
 REVERB_DELAYS = (17, 19, 23, 29, 31)
 OPUS_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
-
-
-class AugmentError(ValueError):
-    """A specification that is not understood; one line."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +40,12 @@ class Range:
     radius: float = 0.0
 
     def draw(self, clock: float, rng: np.random.Generator) -> float:
-        """At a place of training, 0 to 1."""
-        return float(self.start + (self.end - self.start) * clock + (rng.uniform(-1, 1) * self.radius if self.radius else 0.0))
+        """Draw the value at `clock`, the progress of training from 0 to 1."""
+        return float(
+            self.start
+            + (self.end - self.start) * clock
+            + (rng.uniform(-1, 1) * self.radius if self.radius else 0.0)
+        )
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ def _fixed(value: float, radius: float = 0.0) -> Range:
     return Range(value, value, radius)
 
 
+ANY = ("spectrogram", "signal", "features")
 KINDS = {
     "overlay": Kind(("sample",), {"source": "", "snr": _fixed(3.0), "layers": _fixed(1)}),
     "codec": Kind(("sample",), {"bitrate": _fixed(3200)}),
@@ -67,14 +69,18 @@ KINDS = {
     "volume": Kind(("sample",), {"dbfs": _fixed(3.0103)}),
     "pitch": Kind(("spectrogram",), {"pitch": _fixed(1.075, 0.125)}),
     "tempo": Kind(("spectrogram",), {"factor": _fixed(1.1), "max_time": -1.0}),
-    "warp": Kind(("spectrogram",), {"num_t": _fixed(1), "num_f": _fixed(1), "warp_t": _fixed(0.1), "warp_f": _fixed(0.0)}),
+    "warp": Kind(
+        ("spectrogram",),
+        {"num_t": _fixed(1), "num_f": _fixed(1), "warp_t": _fixed(0.1), "warp_f": _fixed(0.0)},
+    ),
     "frequency_mask": Kind(("spectrogram",), {"n": _fixed(3), "size": _fixed(2)}),
-    "time_mask": Kind(("spectrogram", "signal", "features"), {"n": _fixed(3), "size": _fixed(10.0)}),
-    "dropout": Kind(("spectrogram", "signal", "features"), {"rate": _fixed(0.05)}),
+    "time_mask": Kind(ANY, {"n": _fixed(3), "size": _fixed(10.0)}),
+    "dropout": Kind(ANY, {"rate": _fixed(0.05)}),
     "add": Kind(("features", "signal", "spectrogram"), {"stddev": _fixed(5.0)}),
     "multiply": Kind(("features", "signal", "spectrogram"), {"stddev": _fixed(5.0)}),
 }
-OTHER_NAMES = {"nt": "num_t", "nf": "num_f", "wt": "warp_t", "wf": "warp_f"}  # of warp in DeepSpeech
+# of warp in DeepSpeech
+OTHER_NAMES = {"nt": "num_t", "nf": "num_f", "wt": "warp_t", "wf": "warp_f"}
 
 
 @dataclass(frozen=True)
@@ -88,7 +94,9 @@ class Augment:
 
     def drawn(self, clock: float, rng: np.random.Generator) -> dict[str, Any]:
         """Its parameters for one clip."""
-        return {k: v.draw(clock, rng) if isinstance(v, Range) else v for k, v in self.values.items()}
+        return {
+            k: v.draw(clock, rng) if isinstance(v, Range) else v for k, v in self.values.items()
+        }
 
 
 @dataclass(frozen=True)
@@ -99,69 +107,105 @@ class Augmentation:
     features: Features
 
     def sources(self) -> list[Utterance]:
-        """What is laid over, of all overlays. Raises ReaderError, AugmentError."""
-        return [u for entry in self.entries if entry.name == "overlay" for u in _overlays(entry.values["source"])]
+        """The clips of all overlays. Raises UserError."""
+        return [
+            u
+            for entry in self.entries
+            if entry.name == "overlay"
+            for u in _overlays(entry.values["source"])
+        ]
 
     def of(self, domain: str) -> list[Augment]:
         """Entries of a domain, in order."""
         return [entry for entry in self.entries if entry.domain == domain]
 
-    def log_mels(self, clips: Sequence[Utterance], needed: Sequence[int], clock: float, rng: np.random.Generator) -> list[np.ndarray]:
-        """Clips, read anew and changed, as log mels. `needed`: frames that each must keep. Raises AudioError."""
+    def log_mels(
+        self,
+        clips: Sequence[Utterance],
+        needed: Sequence[int],
+        clock: float,
+        rng: np.random.Generator,
+    ) -> list[np.ndarray]:
+        """Clips, read and augmented, as log mels. `needed`: frames to keep. Raises AudioError."""
         seeds = rng.spawn(len(clips))
         with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(lambda job: self._log_mels(job[0], job[1], clock, job[2]), zip(clips, needed, seeds, strict=True)))
+            return list(
+                pool.map(
+                    lambda job: self._log_mels(job[0], job[1], clock, job[2]),
+                    zip(clips, needed, seeds, strict=True),
+                )
+            )
 
-    def _log_mels(self, clip: Utterance, needed: int, clock: float, rng: np.random.Generator) -> np.ndarray:
-        samples = _heard(clip, self.features)
+    def _log_mels(
+        self, clip: Utterance, needed: int, clock: float, rng: np.random.Generator
+    ) -> np.ndarray:
+        samples = _read(clip, self.features)
         for domain in ("sample", "signal"):
             samples = self._changed(domain, samples, clock, rng)
         spectrum = self.features.spectrogram(self.features.padded(samples.astype(np.float32)))
         spectrum = self._changed("spectrogram", spectrum, clock, rng, needed)
         return self.features.mel_logarithms(np.maximum(spectrum, 0))
 
-    def mfccs(self, x: np.ndarray, lengths: Sequence[int], clock: float, rng: np.random.Generator) -> None:
+    def mfccs(
+        self, x: np.ndarray, lengths: Sequence[int], clock: float, rng: np.random.Generator
+    ) -> None:
         """MFCCs of a batch (b, t, 26), in place."""
         for row, length in enumerate(lengths):
             x[row, :length] = self._changed("features", x[row, :length], clock, rng)
 
-    def _changed(self, domain: str, x: np.ndarray, clock: float, rng: np.random.Generator, needed: int = 0) -> np.ndarray:
-        """After the entries of a domain, each by its chance; what would leave fewer rows than `needed` is not done."""
+    def _changed(
+        self, domain: str, x: np.ndarray, clock: float, rng: np.random.Generator, needed: int = 0
+    ) -> np.ndarray:
+        """Apply a domain's entries by chance, except those that leave fewer rows than `needed`."""
         for entry in self.of(domain):
             if rng.random() < entry.probability:
-                changed = CHANGES[entry.name](x, entry.drawn(clock, rng) | {"features": self.features, "needed": needed}, rng)
+                changed = CHANGES[entry.name](
+                    x, entry.drawn(clock, rng) | {"features": self.features, "needed": needed}, rng
+                )
                 x = changed if len(changed) >= needed else x
         return x
 
 
 def parse(text: str, features: Features) -> Augmentation:
-    """Entries separated by spaces, which may also stand in their brackets. Raises AugmentError."""
-    return Augmentation(tuple(_entry(entry) for entry in re.findall(r"[^\s\[]*\[[^\]]*\]\S*|\S+", text)), features)
+    """Entries separated by spaces, which may also stand in their brackets. Raises UserError."""
+    return Augmentation(
+        tuple(_entry(entry) for entry in re.findall(r"[^\s\[]*\[[^\]]*\]\S*|\S+", text)), features
+    )
 
 
 def _entry(text: str) -> Augment:
     found = re.fullmatch(r"([a-z_]+)(?:\[(.*)\])?", text)
     if not found or found[1] not in KINDS:
-        raise AugmentError(f"AUGMENT: '{text}' is not one of {', '.join(KINDS)}, written name[param=value,...]")
+        raise UserError(
+            f"AUGMENT: '{text}' is not one of {', '.join(KINDS)}, written name[param=value,...]"
+        )
     name, kind = found[1], KINDS[found[1]]
     values, probability, domain = dict(kind.parameters), 1.0, kind.domains[0]
     for part in filter(None, (found[2] or "").split(",")):
         key, equal, value = (piece.strip() for piece in part.partition("="))
         key = OTHER_NAMES.get(key, key)
         if not equal or key not in {"p", "domain", *values}:
-            raise AugmentError(f"AUGMENT: {name} has no parameter '{key}'; there are p, {', '.join(values)}")
+            raise UserError(
+                f"AUGMENT: {name} has no parameter '{key}'; there are p, {', '.join(values)}"
+            )
         if key == "domain":
             if value not in kind.domains:
-                raise AugmentError(f"AUGMENT: {name} works on {', '.join(kind.domains)}, not on '{value}'")
+                raise UserError(
+                    f"AUGMENT: {name} works on {', '.join(kind.domains)}, not on '{value}'"
+                )
             domain = value
         elif key == "source":
             values[key] = value
         elif key in ("p", "max_time"):
-            probability, values = (_number(value, text), values) if key == "p" else (probability, values | {key: _number(value, text)})
+            probability, values = (
+                (_number(value, text), values)
+                if key == "p"
+                else (probability, values | {key: _number(value, text)})
+            )
         else:
             values[key] = _range(value, text)
     if name == "overlay" and not values["source"]:
-        raise AugmentError("AUGMENT: overlay needs source=<CSV or SDB of what is laid over>")
+        raise UserError("AUGMENT: overlay needs source=<CSV or SDB of the clips to overlay>")
     return Augment(name, domain, probability, values)
 
 
@@ -169,31 +213,35 @@ def _number(text: str, entry: str) -> float:
     try:
         return float(text)
     except ValueError as error:
-        raise AugmentError(f"AUGMENT: {entry}: '{text}' is no number") from error
+        raise UserError(f"AUGMENT: {entry}: '{text}' is no number") from error
 
 
 def _range(text: str, entry: str) -> Range:
     ends, _, radius = text.partition("~")
     start, _, end = ends.partition(":")
     first = _number(start, entry)
-    return Range(first, _number(end, entry) if end else first, _number(radius, entry) if radius else 0.0)
-
-
-# --- samples
+    return Range(
+        first, _number(end, entry) if end else first, _number(radius, entry) if radius else 0.0
+    )
 
 
 def _dbfs(samples: Audio) -> float:
     """Peak level; 3.0103 for a full-scale square wave, as DeepSpeech counts."""
-    return 10 * np.log10(max(1e-16, float(np.square(samples, dtype=np.float64).max(initial=0.0)))) + 3.0103
+    return (
+        10 * np.log10(max(1e-16, float(np.square(samples, dtype=np.float64).max(initial=0.0))))
+        + 3.0103
+    )
 
 
 def _to_dbfs(samples: Audio, dbfs: float) -> Audio:
     return np.clip(samples * 10 ** ((dbfs - _dbfs(samples)) / 20), -1, 1).astype(np.float32)
 
 
-def _heard(clip: Utterance, features: Features) -> Audio:
+def _read(clip: Utterance, features: Features) -> Audio:
     try:
-        return audio.read(Path(clip.path), clip.start, clip.end, clip.channel, features.sample_rate_hz)
+        return audio.read(
+            Path(clip.path), clip.start, clip.end, clip.channel, features.sample_rate_hz
+        )
     except AudioError as error:
         raise AudioError(f"{clip.path}: {error}") from error
 
@@ -203,7 +251,7 @@ def _overlays(source: str) -> list[Utterance]:
     path = Path(source)
     found = [*readers.read("sdb" if path.suffix == ".sdb" else "table", path)]
     if not found:
-        raise AugmentError(f"AUGMENT: {source} holds no clips")
+        raise UserError(f"AUGMENT: {source} holds no clips")
     return found
 
 
@@ -214,7 +262,7 @@ def _overlay(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Aud
         at = 0
         while at < len(samples):
             clip = clips[rng.integers(len(clips))]
-            piece = _heard(clip, v["features"])
+            piece = _read(clip, v["features"])
             start = int(rng.integers(len(piece))) if at == 0 else 0
             piece = piece[start : start + len(samples) - at]
             layer[at : at + len(piece)] += piece
@@ -228,10 +276,11 @@ def _codec(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio
     # libsndfile counts Opus' bit rate from 256 (level 0) to 6 kbit/s (level 1)
     level = float(np.clip((256_000 - v["bitrate"]) / 250_000, 0, 1))
     coded = min((hz for hz in OPUS_HZ if hz >= rate), default=OPUS_HZ[-1])
-    soundfile.write(buffer, audio.resample(samples, rate, to_hz=coded), coded, format="OGG", subtype="OPUS", compression_level=level)
+    form: dict[str, Any] = {"format": "OGG", "subtype": "OPUS", "compression_level": level}
+    soundfile.write(buffer, audio.resample(samples, rate, to_hz=coded), coded, **form)
     buffer.seek(0)
-    heard = audio.resample(soundfile.read(buffer, dtype="float32")[0], coded, to_hz=rate)
-    return np.resize(np.pad(heard, (0, max(0, len(samples) - len(heard)))), len(samples))
+    decoded = audio.resample(soundfile.read(buffer, dtype="float32")[0], coded, to_hz=rate)
+    return np.resize(np.pad(decoded, (0, max(0, len(samples) - len(decoded)))), len(samples))
 
 
 def _reverb(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
@@ -257,9 +306,6 @@ def _volume(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audi
     return _to_dbfs(samples, v["dbfs"])
 
 
-# --- spectrograms (time, bins) and features (time, coefficients); signals as (time,)
-
-
 def _pitch(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
     bins = np.arange(x.shape[1]) / max(v["pitch"], 0.1)
     return rows_at(x.T, bins).T
@@ -273,46 +319,18 @@ def _tempo(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.nda
     return rows_at(x, np.linspace(0, len(x) - 1, count))
 
 
-def rows_at(rows: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Rows between rows, linearly; zeros beyond the end."""
-    low = np.minimum(places.astype(int), len(rows) - 1)
-    share = (places - low).astype(np.float32)[:, None]
-    found = rows[low] * (1 - share) + rows[np.minimum(low + 1, len(rows) - 1)] * share
-    found[places > len(rows) - 1] = 0
-    return found
-
-
 def _warp(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    """Control points moved along both axes, linearly between; the edges stay."""
-
-    def axis(size: int, count: float, reach: float) -> np.ndarray:
-        points = max(0, round(count))
-        from_ = np.linspace(0, size - 1, points + 2)
-        to = from_.copy()
-        if points:
-            to[1:-1] += rng.uniform(-1, 1, points) * reach * (size - 1) / (points + 1)
-        return np.interp(np.arange(size), from_, np.sort(to))
-
-    places = np.meshgrid(axis(len(x), v["num_t"], v["warp_t"]), axis(x.shape[1], v["num_f"], v["warp_f"]), indexing="ij")
-    return map_coordinates(x, places, order=1).astype(np.float32)
+    return warp(x, (v["num_t"], v["num_f"]), (v["warp_t"], v["warp_f"]), rng)
 
 
 def _frequency_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
-    return _masked(x.T, round(v["n"]), round(v["size"]), rng).T
+    return masked(x.T, round(v["n"]), round(v["size"]), rng).T
 
 
 def _time_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
     features: Features = v["features"]
     per_ms = features.sample_rate_hz / 1000 if x.ndim == 1 else 1 / features.step_ms
-    return _masked(x, round(v["n"]), max(1, round(v["size"] * per_ms)), rng)
-
-
-def _masked(x: np.ndarray, count: int, size: int, rng: np.random.Generator) -> np.ndarray:
-    x = x.copy()
-    for _ in range(count):
-        at = int(rng.integers(0, max(1, len(x) - size + 1)))
-        x[at : at + size] = 0
-    return x
+    return masked(x, round(v["n"]), max(1, round(v["size"] * per_ms)), rng)
 
 
 def _dropout(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
@@ -328,6 +346,4 @@ def _multiply(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.
 
 
 Change = Callable[[np.ndarray, dict[str, Any], np.random.Generator], np.ndarray]
-CHANGES: dict[str, Change] = {"overlay": _overlay, "codec": _codec, "reverb": _reverb, "resample": _resample, "volume": _volume,
-                              "pitch": _pitch, "tempo": _tempo, "warp": _warp, "frequency_mask": _frequency_mask,
-                              "time_mask": _time_mask, "dropout": _dropout, "add": _add, "multiply": _multiply}
+CHANGES: dict[str, Change] = {name: globals()[f"_{name}"] for name in KINDS}

@@ -1,29 +1,27 @@
-"""Starting weights from checkpoints of DeepSpeech 0.9.3 and Coqui STT 1.4 (TensorFlow 1 `Saver` files), label by label; and such files from ours."""
+"""Starting weights from checkpoints of DeepSpeech 0.9.3 and Coqui STT 1.4, label by label.
 
-from __future__ import annotations
+Format: TensorFlow 1 `Saver` files, which are also written for others to start from.
+"""
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from trainer.export.contract import shapes
+from trainer.errors import UserError
+from trainer.log import log
+from trainer.models.deepspeech import shapes
 from trainer.steps import fingerprint
-from trainer.text import Alphabet, ByteAlphabet, read_alphabet
+from trainer.text.alphabet import Alphabet, ByteAlphabet, read_alphabet
 
-log = logging.getLogger("trainer")
-LAYERS = ("layer_2", "layer_3", "lstm", "layer_5", "layer_6")  # in the order in which drop_source_layers takes them, from the end
-
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be used; one line."""
+# drop_source_layers takes them from the end
+LAYERS = ("layer_2", "layer_3", "lstm", "layer_5", "layer_6")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What became of one weight."""
+    """The fate of one weight."""
 
     name: str
     fate: str
@@ -39,22 +37,29 @@ class Start:
 
 
 def read_start(folder: Path, n_hidden: int) -> Start:
-    """A checkpoint and its alphabet. Raises CheckpointError, TextError, also when it is of another geometry."""
+    """A checkpoint and its alphabet. Raises UserError (also for another width)."""
     weights = read(folder)
     found = len(weights["layer_1/bias"])
     if found != n_hidden:
-        raise CheckpointError(f"{folder}: the checkpoint has n_hidden {found}, not {n_hidden}: set N_HIDDEN={found}")
+        raise UserError(
+            f"{folder}: the checkpoint has n_hidden {found}, not {n_hidden}: set N_HIDDEN={found}"
+        )
     classes = weights["layer_6/bias"].shape[0]
     path = folder / "alphabet.txt"
-    in_bytes = classes == 256 and (not path.exists() or path.read_text(encoding="utf-8").startswith("# bytes_output_mode"))
+    in_bytes = classes == 256 and (
+        not path.exists() or path.read_text(encoding="utf-8").startswith("# bytes_output_mode")
+    )
     alphabet = ByteAlphabet() if in_bytes else read_alphabet(read_alphabet_beside(folder))
     if classes != len(alphabet.labels) + 1:
-        raise CheckpointError(f"{folder}: the checkpoint has {classes} classes, its alphabet {len(alphabet.labels)} labels and the blank")
+        raise UserError(
+            f"{folder}: the checkpoint has {classes} classes, which do not match its alphabet: "
+            f"{len(alphabet.labels)} labels and the blank"
+        )
     return Start(weights, alphabet, fingerprint(folder))
 
 
 def read(folder: Path) -> dict[str, np.ndarray]:
-    """The weights of the best checkpoint in `folder`, of the last where there is no best. Raises CheckpointError."""
+    """The weights of the best checkpoint in `folder`, or of the last. Raises UserError."""
     import tensorflow as tf
 
     for state in ("best_dev_checkpoint", "checkpoint"):
@@ -62,71 +67,101 @@ def read(folder: Path) -> dict[str, np.ndarray]:
             prefix = tf.train.latest_checkpoint(str(folder), latest_filename=state)
             break
     else:
-        raise CheckpointError(f"{folder}: neither best_dev_checkpoint nor checkpoint is there (weights to start from; those that are trained "
-                              "are kept in DATA_DIR by themselves)")
+        raise UserError(
+            f"{folder}: holds neither best_dev_checkpoint nor checkpoint: give a folder "
+            "with starting weights (checkpoints of this training are kept in DATA_DIR)"
+        )
     if prefix is None:
-        raise CheckpointError(f"{folder}: {state} names a checkpoint that is not there")
+        raise UserError(f"{folder}: {state} names a checkpoint that does not exist")
     try:
         reader = tf.train.load_checkpoint(prefix)
         there = reader.get_variable_to_shape_map()
         wanted = shapes(1, 1, any("LayerNorm" in name for name in there))
         missing = sorted(set(wanted) - set(there))
         if missing:
-            raise CheckpointError(f"{prefix}: no {', '.join(missing)}: not a checkpoint of DeepSpeech 0.9 or Coqui STT 1.4")
+            raise UserError(
+                f"{prefix}: not of DeepSpeech 0.9 or Coqui STT 1.4: no {', '.join(missing)}"
+            )
         return {name: np.asarray(reader.get_tensor(name)) for name in wanted}
     except (tf.errors.OpError, RuntimeError) as error:
-        raise CheckpointError(f"{prefix}: cannot be read ({str(error).splitlines()[0]})") from error
+        raise UserError(f"{prefix}: cannot be read ({str(error).splitlines()[0]})") from error
 
 
 def write(weights: Mapping[str, np.ndarray], alphabet: Alphabet, folder: Path) -> None:
-    """The weights as a best checkpoint with its alphabet, which `read`, DeepSpeech and Coqui STT start from."""
+    """Write a best checkpoint with its alphabet, from which DeepSpeech and Coqui STT can start."""
     import tensorflow as tf
 
     folder.mkdir(exist_ok=True)
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
-        variables = [tf.compat.v1.get_variable(name, initializer=value) for name, value in sorted(weights.items())]
+        variables = [
+            tf.compat.v1.get_variable(name, initializer=value)
+            for name, value in sorted(weights.items())
+        ]
         step = tf.compat.v1.get_variable("global_step", initializer=np.int64(0))
         session.run(tf.compat.v1.global_variables_initializer())
         saver = tf.compat.v1.train.Saver([*variables, step])
-        saver.save(session, str(folder / "best_dev"), global_step=0, latest_filename="best_dev_checkpoint", write_meta_graph=False)
+        saver.save(
+            session,
+            str(folder / "best_dev"),
+            global_step=0,
+            latest_filename="best_dev_checkpoint",
+            write_meta_graph=False,
+        )
     # TensorFlow writes the folder's own path into it
-    (folder / "best_dev_checkpoint").write_text('model_checkpoint_path: "best_dev-0"\nall_model_checkpoint_paths: "best_dev-0"\n')
+    (folder / "best_dev_checkpoint").write_text(
+        'model_checkpoint_path: "best_dev-0"\nall_model_checkpoint_paths: "best_dev-0"\n'
+    )
     alphabet.write(folder / "alphabet.txt")
 
 
 def read_alphabet_beside(folder: Path) -> Path:
-    """alphabet.txt in the folder, as Coqui STT leaves it. Raises CheckpointError."""
+    """alphabet.txt in the folder, as Coqui STT leaves it. Raises UserError."""
     path = folder / "alphabet.txt"
     if not path.exists():
-        raise CheckpointError(f"{folder}: holds no alphabet.txt (DeepSpeech leaves none): copy the alphabet that it was trained with there")
+        raise UserError(f"{folder}: holds no alphabet.txt: add the one from its training")
     return path
 
 
-def transfer(fresh: Mapping[str, np.ndarray], start: Start, new: Alphabet, drop_source_layers: int) -> tuple[dict[str, np.ndarray], list[Kept]]:
-    """(weights to start from, what became of each). Labels that both alphabets have keep their column, the others are new."""
+def transfer(
+    fresh: Mapping[str, np.ndarray], start: Start, new: Alphabet, drop_source_layers: int
+) -> tuple[dict[str, np.ndarray], list[Kept]]:
+    """(weights to start from, fate of each). Labels of both alphabets keep their column."""
     old, given = start.alphabet, start.weights
-    dropped = LAYERS[len(LAYERS) - min(drop_source_layers, len(LAYERS)) :] if drop_source_layers else ()
-    weights, told = {}, []
+    dropped = (
+        LAYERS[len(LAYERS) - min(drop_source_layers, len(LAYERS)) :] if drop_source_layers else ()
+    )
+    weights, fates = {}, []
     for name, value in fresh.items():
         if any(layer in name for layer in dropped):
             weights[name] = value
-            told.append(Kept(name, "new (dropped)"))
+            fates.append(Kept(name, "new (dropped)"))
         elif name not in given:
             weights[name] = value
-            told.append(Kept(name, "new (the checkpoint has none)"))
+            fates.append(Kept(name, "new (the checkpoint has none)"))
         elif name.startswith("layer_6/") and old != new:
-            pairs = [(new.labels.index(c), old.labels.index(c)) for c in new.labels if c in old.labels] + [(new.blank, old.blank)]
+            pairs = [
+                (new.labels.index(c), old.labels.index(c)) for c in new.labels if c in old.labels
+            ] + [(new.blank, old.blank)]
             moved = value.copy()
             for to, source in pairs:
                 moved[..., to] = given[name][..., source]
             weights[name] = moved
             lost = "".join(c for c in old.labels if c not in new.labels)
             added = "".join(c for c in new.labels if c not in old.labels)
-            told.append(Kept(name, f"{len(pairs)} labels kept, new: {added or 'none'}, dropped: {lost or 'none'}"))
+            fates.append(
+                Kept(
+                    name,
+                    f"{len(pairs)} labels kept, new: {added or 'none'}, dropped: {lost or 'none'}",
+                )
+            )
         else:
             weights[name] = given[name]
-            told.append(Kept(name, "kept"))
-    told += [Kept(name, "left out (no layer_norm here: set LAYER_NORM=1)") for name in given if name not in fresh]
-    for kept in told:
+            fates.append(Kept(name, "kept"))
+    fates += [
+        Kept(name, "left out (no layer_norm here: set LAYER_NORM=1)")
+        for name in given
+        if name not in fresh
+    ]
+    for kept in fates:
         log.info("  %-75s %s", kept.name, kept.fate)
-    return weights, told
+    return weights, fates

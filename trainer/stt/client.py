@@ -1,4 +1,4 @@
-"""The clients' own libraries through their C interface: libdeepspeech 0.9.3 (TensorFlow and TFLite builds), libstt 1.4.0.
+"""The clients' own libraries through their C interface: libdeepspeech 0.9.3 and libstt 1.4.0.
 
 Their wheels are for old Pythons, so only the libraries in them are used.
 """
@@ -16,24 +16,25 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.programs import quiet, run
+from trainer.errors import UserError
+from trainer.log import quiet
+from trainer.programs import run
 
-LOCK = Path(__file__).parents[2] / "requirements" / "clients.lock"
+LOCK = Path(__file__).with_name("clients.lock")
 LIBRARIES = {  # name -> (library in the unpacked wheel, the file that it loads)
     "deepspeech": ("deepspeech-0.9.3/deepspeech/lib/libdeepspeech.so", "output_graph.pbmm"),
-    "deepspeech-tflite": ("deepspeech_tflite-0.9.3/deepspeech/lib/libdeepspeech.so", "output_graph.tflite"),
+    "deepspeech-tflite": (
+        "deepspeech_tflite-0.9.3/deepspeech/lib/libdeepspeech.so",
+        "output_graph.tflite",
+    ),
     "stt": ("stt-1.4.0/stt/lib/libstt.so", "output_graph.tflite"),
 }
 
 
-class ClientError(Exception):
-    """A model or scorer that a client refuses; one line."""
-
-
 def fetch(home: Path) -> dict[str, Path]:
-    """The libraries, by name: those of the image, or unpacked under `home`, downloaded from the package index the first time, by their hashes.
+    """The libraries by name: of the image, or downloaded once (by hash) and unpacked in `home`.
 
-    Raises ProgramError when they cannot be had.
+    Raises ProgramError when the download fails.
     """
     home = Path(os.environ.get("VOICEKILN_CLIENTS") or home)
     found = {name: home / library for name, (library, _) in LIBRARIES.items()}
@@ -41,9 +42,11 @@ def fetch(home: Path) -> dict[str, Path]:
         return found
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home) as folder:
-        platforms = [f"--platform={name}" for name in ("manylinux1_x86_64", "manylinux2014_x86_64", "manylinux_2_24_x86_64")]
-        run([sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--python-version=39", "--implementation=cp",
-             "--abi=cp39", *platforms, "--require-hashes", "--requirement", str(LOCK), "--dest", folder], timeout_seconds=600)
+        options = "--quiet --no-deps --only-binary=:all: --require-hashes --python-version=39"
+        options += " --implementation=cp --abi=cp39 --platform=manylinux1_x86_64"
+        options += " --platform=manylinux2014_x86_64 --platform=manylinux_2_24_x86_64"
+        command = [sys.executable, "-m", "pip", "download", *options.split()]
+        run([*command, "--requirement", str(LOCK), "--dest", folder], timeout_seconds=600)
         for wheel in Path(folder).glob("*.whl"):
             target = home / "-".join(wheel.name.split("-")[:2])
             partial = target.with_name(target.name + ".partial")
@@ -56,11 +59,19 @@ def fetch(home: Path) -> dict[str, Path]:
 
 
 class _Token(ctypes.Structure):
-    _fields_ = [("text", ctypes.c_char_p), ("timestep", ctypes.c_uint), ("start_time", ctypes.c_float)]
+    _fields_ = [
+        ("text", ctypes.c_char_p),
+        ("timestep", ctypes.c_uint),
+        ("start_time", ctypes.c_float),
+    ]
 
 
 class _Candidate(ctypes.Structure):
-    _fields_ = [("tokens", ctypes.POINTER(_Token)), ("num_tokens", ctypes.c_uint), ("confidence", ctypes.c_double)]
+    _fields_ = [
+        ("tokens", ctypes.POINTER(_Token)),
+        ("num_tokens", ctypes.c_uint),
+        ("confidence", ctypes.c_double),
+    ]
 
 
 class _Metadata(ctypes.Structure):
@@ -68,44 +79,46 @@ class _Metadata(ctypes.Structure):
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a client makes of a clip."""
+class Hypothesis:
+    """A client's best candidate for a clip."""
 
     text: str
     confidence: float
 
 
-class Client:
+class Library:
     """One loaded model. A context manager: the library frees it."""
 
     def __init__(self, library: Path, model: Path, scorer: Path | None = None) -> None:
-        """Raises ClientError."""
+        """Raises UserError."""
         self._prefix = "STT" if library.name == "libstt.so" else "DS"
         if self._prefix == "STT":
             ctypes.CDLL(str(library.with_name("libkenlm.so")), ctypes.RTLD_GLOBAL)
         try:
             self._library = ctypes.CDLL(str(library))
         except OSError as error:
-            raise ClientError(f"{library}: not a library that can be loaded ({error})") from error
+            raise UserError(f"{library}: not a library that can be loaded ({error})") from error
         if not hasattr(self._library, f"{self._prefix}_CreateModel"):
-            raise ClientError(f"{library}: neither libdeepspeech.so 0.9.3 nor libstt.so 1.4.0")
+            raise UserError(f"{library}: neither libdeepspeech.so 0.9.3 nor libstt.so 1.4.0")
         self._model = ctypes.c_void_p()
-        with quiet():  # it tells its versions
+        with quiet():  # it prints its versions
             code = self._call("CreateModel", str(model).encode(), ctypes.byref(self._model))
         self._check(code, model)
         if scorer:
-            self._check(self._call("EnableExternalScorer", self._model, str(scorer).encode()), scorer)
+            self._check(
+                self._call("EnableExternalScorer", self._model, str(scorer).encode()), scorer
+            )
 
     def _call(self, name: str, *arguments: object) -> int:
         return int(getattr(self._library, f"{self._prefix}_{name}")(*arguments))
 
     def _check(self, code: int, path: Path) -> None:
         if code:
-            told = getattr(self._library, f"{self._prefix}_ErrorCodeToErrorMessage")
-            told.restype = ctypes.c_char_p
-            raise ClientError(f"{path}: {told(code).decode()} (0x{code:04x})")
+            message = getattr(self._library, f"{self._prefix}_ErrorCodeToErrorMessage")
+            message.restype = ctypes.c_char_p
+            raise UserError(f"{path}: {message(code).decode()} (0x{code:04x})")
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Library:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -115,21 +128,28 @@ class Client:
 
     @property
     def sample_rate_hz(self) -> int:
-        """What the model was trained on."""
+        """The rate that the model expects."""
         return self._call("GetModelSampleRate", self._model)
 
-    def hear(self, samples: np.ndarray) -> Heard:
+    def transcribe(self, samples: np.ndarray) -> Hypothesis:
         """int16 (n,) at the model's rate -> text and confidence of the best candidate."""
         given = np.ascontiguousarray(samples, np.int16)
         decode = getattr(self._library, f"{self._prefix}_SpeechToTextWithMetadata")
         decode.restype = ctypes.POINTER(_Metadata)
-        found = decode(self._model, given.ctypes.data_as(ctypes.POINTER(ctypes.c_short)), ctypes.c_uint(len(given)), ctypes.c_uint(1))
+        found = decode(
+            self._model,
+            given.ctypes.data_as(ctypes.POINTER(ctypes.c_short)),
+            ctypes.c_uint(len(given)),
+            ctypes.c_uint(1),
+        )
         if not found:
-            raise ClientError("the client could not run the model")
+            raise UserError("the client could not run the model")
         best = found.contents.transcripts[0]
-        text = b"".join(best.tokens[i].text for i in range(best.num_tokens)).decode(errors="replace")
-        heard = Heard(text, best.confidence)
+        text = b"".join(best.tokens[i].text for i in range(best.num_tokens)).decode(
+            errors="replace"
+        )
+        hypothesis = Hypothesis(text, best.confidence)
         free = getattr(self._library, f"{self._prefix}_FreeMetadata")
         free.restype = None
         free(found)
-        return heard
+        return hypothesis

@@ -1,15 +1,10 @@
-"""CTC prefix beam search with a scorer, as the clients decode: the same prefixes, words, weights and cut-offs, vectorised over the beam.
+"""CTC prefix beam search with a scorer, vectorised over the beam (Hannun et al. 2014).
 
-Hannun et al. 2014, with the rules of DeepSpeech 0.9.3: words are kept to the scorer's vocabulary by its automaton, a word is scored when
-the space after it is, frames before the first that is not surely blank are skipped. In bytes mode the words are characters, scored at
-their last byte.
+It follows the rules of DeepSpeech 0.9.3: words are limited to the scorer's vocabulary by its
+automaton, a word is scored with the space after it, leading frames that are surely blank
+are skipped. In bytes mode the words are characters, scored at their last byte.
 """
 
-from __future__ import annotations
-
-import struct
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,19 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from trainer.export.scorer import FILE_VERSION, FST_MAGIC, MAGIC
-from trainer.text import SPACE, Alphabet
+from trainer.errors import UserError
+from trainer.text.alphabet import SPACE, Alphabet
+from trainer.text.scorer import START, read
 
 NOTHING = np.float32(-np.inf)
 LN10 = 2.302585093
 NO_WORD = -1000.0  # log probability of what is not in the vocabulary
 SURELY_BLANK = 0.999
-START = 0
 TRIED = 100  # words, when a scorer is read
-
-
-class DecoderError(Exception):
-    """A scorer that cannot be used; one line."""
 
 
 @dataclass(frozen=True)
@@ -43,54 +34,25 @@ class Search:
     beta: float | None = None
 
 
-class Vocabulary:
-    """The automaton of a scorer: `next[s]` gives, for label l, the state after it, or -1."""
-
-    def __init__(self, first: np.ndarray, count: np.ndarray, labels: np.ndarray, targets: np.ndarray, final: np.ndarray, classes: int) -> None:
-        self._first, self._count, self._labels, self._targets, self._final = first, count, labels, targets, final
-        self._classes = classes
-        self.last = np.unique(labels[final[targets]]) - 1  # labels that words end with: the space, or last bytes
-
-    def rows(self, states: np.ndarray) -> np.ndarray:
-        """int32 (n,) -> (n, classes): states after each label; the end of a word leads back to the start."""
-        counts = self._count[states]
-        found = np.full((len(states), self._classes), -1, np.int32)
-        total = int(counts.sum())
-        if total:
-            row = np.repeat(np.arange(len(states)), counts)
-            at = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts) + np.repeat(self._first[states], counts)
-            target = self._targets[at]
-            found[row, self._labels[at] - 1] = np.where(self._final[target], START, target)
-        return found
-
-    def some(self, count: int) -> Iterator[list[int]]:
-        """Labels of words, drawn by chance, always the same ones."""
-        rng = np.random.default_rng(0)
-        for _ in range(count):
-            labels: list[int] = []
-            state = START
-            while not labels or state != START:
-                after = self.rows(np.array([state]))[0]
-                labels.append(int(rng.choice(np.flatnonzero(after >= 0))))
-                state = int(after[labels[-1]])
-            yield labels
-
-
 class Scorer:
     """A `.scorer` file: KenLM's model, the automaton, alpha and beta."""
 
     def __init__(self, path: Path, alphabet: Alphabet) -> None:
-        """Raises DecoderError."""
+        """Raises UserError."""
         try:
             import kenlm
         except ModuleNotFoundError as error:
-            raise DecoderError("the Python package kenlm is not installed: it is in the train image") from error
-        self.alpha, self.beta, self.vocabulary = read_scorer(path, alphabet)
+            raise UserError(
+                "the Python package kenlm is not installed: it is in the train image"
+            ) from error
+        self.alpha, self.beta, self.vocabulary = read(path, alphabet)
         self.model = kenlm.Model(str(path))
         words = [alphabet.decode(labels).strip() for labels in self.vocabulary.some(TRIED)]
         if sum(word in self.model for word in words) < TRIED / 2:  # as many labels in another order
-            raise DecoderError(f"{path}: made for another alphabet: its language model does not know '{words[0]}' and other words that its labels "
-                               "spell with this one; give the alphabet that it was made with (ALPHABET_CONFIG_PATH)")
+            raise UserError(
+                f"{path}: made for another alphabet: its language model does not know '{words[0]}' "
+                "and other words of its automaton; give its own alphabet (ALPHABET_CONFIG_PATH)"
+            )
         self.space = alphabet.labels.index(SPACE)
         self.alphabet = alphabet
         self._state = kenlm.State
@@ -119,52 +81,17 @@ def load_scorer(path: Path, alphabet: Alphabet) -> Scorer:
     return Scorer(path, alphabet)
 
 
-def read_scorer(path: Path, alphabet: Alphabet | None) -> tuple[float, float, Vocabulary]:
-    """(alpha, beta, automaton). Raises DecoderError, also when it has more labels than the alphabet, if one is given."""
-    try:
-        return _parsed(path.read_bytes(), alphabet, path)
-    except (struct.error, IndexError, ValueError) as error:
-        raise DecoderError(f"{path}: cut short or damaged ({error})") from error
-
-
-def _parsed(data: bytes, alphabet: Alphabet | None, path: Path) -> tuple[float, float, Vocabulary]:
-    at = data.rfind(struct.pack("<ii", MAGIC, FILE_VERSION))
-    if at < 0:
-        raise DecoderError(f"{path}: not a scorer")
-    if alphabet and data[at + 8] != alphabet.of_bytes:
-        of = "characters, for BYTES_OUTPUT_MODE" if data[at + 8] else "words: BYTES_OUTPUT_MODE needs one of characters"
-        raise DecoderError(f"{path}: a scorer of {of}")
-    alpha, beta = struct.unpack_from("<dd", data, at + 9)
-    return alpha, beta, _automaton(data, at + 25, len(alphabet.labels) + 1 if alphabet else sys.maxsize, path)
-
-
-def _automaton(data: bytes, at: int, classes: int, path: Path) -> Vocabulary:
-    """OpenFst's ConstFst, as `export.scorer.const_fst` writes it."""
-    (magic,) = struct.unpack_from("<i", data, at)
-    if magic != FST_MAGIC:
-        raise DecoderError(f"{path}: no automaton behind the language model")
-    states, arcs = struct.unpack_from("<qq", data, at + 49)
-    start = -(-(at + 65) // 16) * 16
-    table = np.frombuffer(data, np.dtype([("final", "<f4"), ("first", "<u4"), ("count", "<u4"), ("unused", "<u8")]), states, start)
-    start = -(-(start + 20 * states) // 16) * 16
-    found = np.frombuffer(data, np.dtype([("label", "<i4"), ("out", "<i4"), ("weight", "<f4"), ("target", "<i4")]), arcs, start)
-    if not len(found):
-        raise DecoderError(f"{path}: holds no words")
-    if int(found["label"].max()) >= classes:
-        raise DecoderError(f"{path}: made for another alphabet: it has labels up to {int(found['label'].max())}, this one {classes - 1}")
-    return Vocabulary(table["first"].astype(np.int64), table["count"].astype(np.int64), found["label"].astype(np.int64),
-                      found["target"].astype(np.int32), np.isfinite(table["final"]), classes)
-
-
 class _Prefixes:
-    """All prefixes of one clip: numbered, each with its parent, last label, and what the scorer knows of it."""
+    """All prefixes of one clip, numbered: parent, last label and word score of each."""
 
     def __init__(self, scorer: Scorer | None) -> None:
         self.parent, self.label = [-1], [-1]
         self.known: dict[int, int] = {}
         self.scorer = scorer
         self.begin = scorer.begin() if scorer else None
-        self.ends: dict[int, tuple[float, Any]] = {}  # score of the word that ends here, state of the language model after it
+        self.ends: dict[
+            int, tuple[float, Any]
+        ] = {}  # score of the word that ends here, state of the language model after it
 
     def child(self, parent: int, label: int, classes: int) -> int:
         key = parent * classes + label
@@ -202,12 +129,20 @@ class _Prefixes:
         return labels[::-1]
 
 
-def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) -> tuple[list[int], float]:
-    """(frames, classes) natural log probabilities, blank last -> (labels, log score) of the best prefix."""
+def decode(
+    log_probs: np.ndarray, search: Search, scorer: Scorer | None = None
+) -> tuple[list[int], float]:
+    """(frames, classes) log probabilities, blank last -> (labels, log score) of the best prefix."""
     classes = log_probs.shape[1]
     blank = classes - 1
-    alpha, beta = (np.float32(0), np.float32(0)) if scorer is None else (
-        np.float32(scorer.alpha if search.alpha is None else search.alpha), np.float32(scorer.beta if search.beta is None else search.beta))
+    alpha, beta = (
+        (np.float32(0), np.float32(0))
+        if scorer is None
+        else (
+            np.float32(scorer.alpha if search.alpha is None else search.alpha),
+            np.float32(scorer.beta if search.beta is None else search.beta),
+        )
+    )
     prefixes = _Prefixes(scorer)
     nodes, labels, parents = np.zeros(1, np.int64), np.full(1, -1), np.full(1, -1)
     ends_blank, ends_label = np.zeros(1, np.float32), np.full(1, NOTHING)
@@ -235,11 +170,18 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
                     low = score[:, None] + p[None, :blank] < lowest
                     wider[low] = NOTHING
                 last = scorer.vocabulary.last
-                rows, columns = np.nonzero((allowed[:, last] == START) & (wider[:, last] > NOTHING))  # a word is complete
+                # a word is complete
+                rows, columns = np.nonzero((allowed[:, last] == START) & (wider[:, last] > NOTHING))
                 steps, ends = last[columns], nodes[rows].tolist()
                 if scorer.alphabet.of_bytes:
-                    ends = [prefixes.child(node, label, classes) for node, label in zip(ends, steps.tolist(), strict=True)]
-                wider[rows, steps] += alpha * np.array([prefixes.word_score(node) for node in ends], np.float32) + beta
+                    ends = [
+                        prefixes.child(node, label, classes)
+                        for node, label in zip(ends, steps.tolist(), strict=True)
+                    ]
+                wider[rows, steps] += (
+                    alpha * np.array([prefixes.word_score(node) for node in ends], np.float32)
+                    + beta
+                )
             # extensions that are prefixes of the beam already
             if len(place) < len(prefixes.parent):
                 place = np.full(2 * len(prefixes.parent), -1)
@@ -253,10 +195,18 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
             total = np.concatenate([np.logaddexp(stay_blank, stay_label), wider.ravel()])
             best = np.flatnonzero(total > NOTHING)
             if len(best) > search.beam_width:
-                best = best[np.argpartition(-total[best], search.beam_width - 1)[: search.beam_width]]
+                best = best[
+                    np.argpartition(-total[best], search.beam_width - 1)[: search.beam_width]
+                ]
             old, new = best[best < len(nodes)], best[best >= len(nodes)] - len(nodes)
             rows, steps = new // blank, new % blank
-            added = np.array([prefixes.child(int(nodes[r]), int(c), classes) for r, c in zip(rows, steps, strict=True)], np.int64)
+            added = np.array(
+                [
+                    prefixes.child(int(nodes[r]), int(c), classes)
+                    for r, c in zip(rows, steps, strict=True)
+                ],
+                np.int64,
+            )
             ends_blank = np.concatenate([stay_blank[old], np.full(len(new), NOTHING)])
             ends_label = np.concatenate([stay_label[old], wider[rows, steps]])
             if scorer is not None and allowed is not None:
@@ -277,12 +227,15 @@ def decode(log_probs: np.ndarray, search: Search, scorer: Scorer | None = None) 
 
 
 def _cut(frame: np.ndarray, search: Search) -> np.ndarray:
-    """With a `cutoff_prob` below 1, the most probable labels up to that sum and `cutoff_top_n`. At 1, as clients have it, all labels: their
-    `cutoff_top_n` has no effect then (compared with the decoder of 0.9.3)."""
+    """With `cutoff_prob` below 1, the most probable labels up to that sum and `cutoff_top_n`; at 1,
+    as in clients, all labels (checked against the decoder of 0.9.3)."""
     if search.cutoff_prob >= 1.0:
         return frame
     order = np.argsort(-frame, kind="stable")
-    count = min(search.cutoff_top_n, int(np.searchsorted(np.cumsum(np.exp(frame[order])), search.cutoff_prob)) + 1)
+    count = min(
+        search.cutoff_top_n,
+        int(np.searchsorted(np.cumsum(np.exp(frame[order])), search.cutoff_prob)) + 1,
+    )
     cut = np.full_like(frame, NOTHING)
     cut[order[:count]] = frame[order[:count]]
     return cut

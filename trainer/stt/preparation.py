@@ -1,8 +1,5 @@
-"""Utterances to a store of log mels and labels; every clip that cannot be used is set aside with its reason."""
+"""Utterances to a store of log mels with transcripts; clips that cannot be used are rejected."""
 
-from __future__ import annotations
-
-import csv
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -12,27 +9,31 @@ from typing import Any
 
 import numpy as np
 
-from trainer import audio
-from trainer.audio import AudioError
-from trainer.clips import Row, Store
-from trainer.mfcc import FILTERS, MFCCS, Features, cepstra
-from trainer.readers import Utterance, lines
-from trainer.text import Alphabet
+from trainer.audio import io as audio
+from trainer.audio.mfcc import FILTERS, MFCCS, Features, cepstra
+from trainer.corpora.readers import lines
+from trainer.corpora.utterance import Utterance
+from trainer.errors import UserError
+from trainer.rejected import Rejected
+from trainer.store import Row, Store
+from trainer.text.alphabet import Alphabet
 
 CHUNK = 64
 FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled once
 
 
 class Mels(Store):
-    """Log mel bands: float32 rows of 40, one a frame; `group` is the number of the utterance in utterances.jsonl. One product
-    short of MFCCs, so that voices can be changed when a batch is made."""
+    """Log mel bands: float32 rows of 40, one a frame; `group`: line of utterances.jsonl.
+
+    MFCCs are one matrix product away, so that batches can change voices.
+    """
 
     dtype = np.float32
     width = FILTERS
 
-    def hours(self, features: Features) -> float:
-        """Total length."""
-        return features.seconds(int(self.index["length"].sum())) / 3600
+    def hours(self, step_ms: int) -> float:
+        """Total length, at `step_ms` milliseconds a frame."""
+        return int(self.index["length"].sum()) * step_ms / 3_600_000
 
 
 class Joined:
@@ -41,7 +42,9 @@ class Joined:
     def __init__(self, sets: Sequence[Mels]) -> None:
         self._sets = sets
         self._first = np.cumsum([0, *(len(found) for found in sets)])
-        self.index: np.ndarray = np.concatenate([found.index for found in sets]) if sets else np.zeros(0)
+        self.index: np.ndarray = (
+            np.concatenate([found.index for found in sets]) if sets else np.zeros(0)
+        )
 
     def __len__(self) -> int:
         return len(self.index)
@@ -82,7 +85,7 @@ def mfcc_batch(mels: Sequence[np.ndarray]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ImportPlan:
-    """Utterances to read: the folder of their lists, one file a chunk, the limits for clips, and what is made of them."""
+    """Utterances to read (one list in `folder` a chunk), limits for clips, and their features."""
 
     folder: str
     alphabet: Alphabet
@@ -112,81 +115,67 @@ def write_lists(folder: Path, utterances: Iterable[Utterance]) -> int:
 
 
 def _write(path: Path, utterances: Sequence[Utterance]) -> None:
-    path.write_text("".join(json.dumps(asdict(u), ensure_ascii=False) + "\n" for u in utterances), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(asdict(u), ensure_ascii=False) + "\n" for u in utterances),
+        encoding="utf-8",
+    )
 
 
-def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row]:
-    """Log mels of one list; rejected/<chunk>.csv tells of the others."""
-    folder, rejected = Path(plan.folder), []
-    for number, line in enumerate(lines(folder / "lists" / f"{chunk:06d}.jsonl")):
+def import_chunk(plan: ImportPlan, chunk: int) -> Iterator[Row | Rejected]:
+    """Log mels of one list's clips, or why a clip is rejected."""
+    for number, line in enumerate(lines(Path(plan.folder) / "lists" / f"{chunk:06d}.jsonl")):
         utterance = Utterance(**json.loads(line))
         try:
-            yield frames_of(utterance, plan.alphabet, plan.max_seconds, plan.features), chunk * CHUNK + number, -1
-        except (AudioError, ValueError) as error:
-            rejected.append((utterance.path, f"{error}", utterance.transcript))
-    aside = folder / "rejected"
-    aside.mkdir(exist_ok=True)
-    with (aside / f"{chunk:06d}.csv").open("w", newline="", encoding="utf-8") as out:
-        csv.writer(out).writerows(rejected)
+            frames = frames_of(utterance, plan.alphabet, plan.max_seconds, plan.features)
+            yield frames, chunk * CHUNK + number, -1
+        except UserError as error:
+            yield Rejected(utterance.path, str(error), utterance.transcript)
 
 
-def frames_of(utterance: Utterance, alphabet: Alphabet, max_seconds: float, features: Features) -> np.ndarray:
-    """Log mels of one clip. Raises AudioError, or ValueError with the reason why it cannot be trained on."""
+def frames_of(
+    utterance: Utterance, alphabet: Alphabet, max_seconds: float, features: Features
+) -> np.ndarray:
+    """Log mels of one clip. Raises AudioError, or UserError if it cannot be trained on."""
     if missing := alphabet.missing(utterance.transcript):
-        raise ValueError(f"characters outside the alphabet: {' '.join(missing)}")
-    samples = audio.read(Path(utterance.path), utterance.start, utterance.end, utterance.channel, features.sample_rate_hz)
-    seconds = len(samples) / features.sample_rate_hz
+        raise UserError(f"characters outside the alphabet: {' '.join(missing)}")
+    u, rate = utterance, features.sample_rate_hz
+    samples = audio.read(Path(u.path), u.start, u.end, u.channel, rate)
+    seconds = len(samples) / rate
     if seconds > max_seconds:
-        raise ValueError(f"longer than {max_seconds:g} s: {seconds:.1f} s")
-    as_clients = audio.to_float(audio.to_int16(samples))  # in silence the rounding is all there is
+        raise UserError(f"longer than {max_seconds:g} s: {seconds:.1f} s")
+    as_clients = audio.to_float(audio.to_int16(samples))  # silence consists of rounding
     frames = features.log_mels(features.padded(as_clients))
     needed = frames_needed(alphabet.encode(utterance.transcript))
     if len(frames) < needed:
-        raise ValueError(f"too short for its transcript: {len(frames)} frames, {needed} needed")
+        raise UserError(f"too short for its transcript: {len(frames)} frames, {needed} needed")
     return frames
 
 
 def finish_lists(folder: Path) -> None:
-    """utterances.jsonl and rejected.csv from the chunks."""
-    listed, aside = sorted((folder / "lists").iterdir()), sorted((folder / "rejected").iterdir())
-    (folder / "utterances.jsonl").write_text("".join(p.read_text(encoding="utf-8") for p in listed), encoding="utf-8")
-    with (folder / "rejected.csv").open("w", newline="", encoding="utf-8") as out:
-        out.write("path,reason,transcript\r\n" + "".join(p.read_text(encoding="utf-8") for p in aside))
-    for path in [*listed, *aside]:
+    """utterances.jsonl from the lists."""
+    listed = sorted((folder / "lists").iterdir())
+    text = "".join(path.read_text(encoding="utf-8") for path in listed)
+    (folder / "utterances.jsonl").write_text(text, encoding="utf-8")
+    for path in listed:
         path.unlink()
     (folder / "lists").rmdir()
-    (folder / "rejected").rmdir()
-
-
-def rejected(folder: Path) -> list[tuple[str, str, str]]:
-    """(path, reason, transcript) of the clips that were set aside."""
-    with (folder / "rejected.csv").open(newline="", encoding="utf-8") as file:
-        return [(row["path"], row["reason"], row["transcript"]) for row in csv.DictReader(file)]
-
-
-def short_reason(reason: str) -> str:
-    """What clips with like reasons have in common."""
-    return reason.split(":", maxsplit=1)[0].split("(", maxsplit=1)[0].strip()
-
-
-def join_rejected(folders: Sequence[Path], more: Sequence[tuple[str, str, str, str]], path: Path) -> None:
-    """One rejected.csv of all sets: path, use, reason, transcript."""
-    with path.open("w", newline="", encoding="utf-8") as out:
-        table = csv.writer(out)
-        table.writerow(("path", "use", "reason", "transcript"))
-        table.writerows(more)
-        for folder in folders:
-            use = folder.parent.name.split("_")[1]
-            table.writerows((p, use, reason, text) for p, reason, text in rejected(folder))
 
 
 def utterances_kept(folder: Path) -> list[Utterance]:
     """Those of the clips that are stored, in order."""
     kept = Mels(folder).index["group"]
-    told = lines(folder / "utterances.jsonl")
-    return [Utterance(**json.loads(told[group])) for group in kept]
+    found = lines(folder / "utterances.jsonl")
+    return [Utterance(**json.loads(found[group])) for group in kept]
 
 
 def transcripts(folder: Path) -> list[str]:
-    """What is said in the stored clips."""
+    """Transcripts of the stored clips."""
     return [u.transcript for u in utterances_kept(folder)]
+
+
+def load(folders: Iterable[Path], alphabet: Alphabet, features: Features) -> Clips:
+    """Stored sets as one for training."""
+    folders = list(folders)
+    found = [u for folder in folders for u in utterances_kept(folder)]
+    labels = [np.array(alphabet.encode(u.transcript), np.int32) for u in found]
+    return Clips(Joined([Mels(folder) for folder in folders]), labels, found, features)

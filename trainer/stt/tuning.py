@@ -1,9 +1,9 @@
-"""Alpha and beta of a scorer, searched on dev clips (Optuna's TPE; the search of the original `lm_optimizer`, which took test clips)."""
+"""Alpha and beta of a scorer, searched on dev clips by Optuna's TPE.
 
-from __future__ import annotations
+The original `lm_optimizer` searched on test clips.
+"""
 
 import json
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -11,22 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.metrics import edit_counts, error_rate, standard_error
+from trainer.corpora.splits import share
+from trainer.log import log, progress
+from trainer.metrics.bootstrap import standard_error
+from trainer.metrics.error_rate import edit_counts, error_rate
 from trainer.stt.decoder import Search
 from trainer.stt.evaluation import search_clips
-from trainer.stt.splits import share
-from trainer.text import Alphabet
-from trainer.workers import Workers, progress
+from trainer.text.alphabet import Alphabet
+from trainer.workers import Workers
 
-log = logging.getLogger("trainer")
-CLIPS = 240  # of the dev sets, drawn by what is said in them
+CLIPS = 240  # of the dev sets, chosen by their transcripts
 BEAM_WIDTH = 128
 PARTS = 8
+Trial = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Where and how long to search. `alpha` and `beta`: the first trial. `by`: what is to fall, "wer", or "cer" where characters are the words."""
+    """Where and how long to search. `alpha` and `beta`: the first trial; `by`: what is minimised,
+    "wer", or "cer" where characters are the words."""
 
     alpha_max: float
     beta_max: float
@@ -38,22 +41,39 @@ class Plan:
     by: str = "wer"
 
 
-def run(plan: Plan, sets: Sequence[tuple[Path, list[str]]], scorer: Path, alphabet: Alphabet, workers: Workers, out: Path) -> None:
-    """best.json and trials.jsonl in `out`. Every trial is a function of those before it, so that a killed search goes on as it would have."""
-    every = ((folder, i, text) for folder, said in sets for i, text in enumerate(said))
+def run(
+    plan: Plan,
+    sets: Sequence[tuple[Path, list[str]]],
+    scorer: Path,
+    alphabet: Alphabet,
+    workers: Workers,
+    out: Path,
+) -> None:
+    """best.json and trials.jsonl in `out`. `sets`: (scores, references) of each dev set.
+
+    Each trial is a function of those before it: a killed search resumes as it would have gone on.
+    """
+    every = ((folder, i, text) for folder, texts in sets for i, text in enumerate(texts))
     clips = sorted(every, key=lambda clip: share(f"{clip[2]} {clip[1]}"))[:CLIPS]
     parts = [clips[k::PARTS] for k in range(PARTS)]
-    said = [text for part in parts for _, _, text in part]
+    places = [[(folder, i) for folder, i, _ in part] for part in parts]
+    references = [text for part in parts for _, _, text in part]
 
-    def trial(alpha: float, beta: float) -> dict[str, float]:
+    def trial(alpha: float, beta: float) -> Trial:
         search = replace(plan.search, alpha=alpha, beta=beta)
-        heard = workers.map(partial(search_clips, alphabet, search, scorer), [[(folder, i) for folder, i, _ in part] for part in parts])
-        words, characters = edit_counts(said, [text for found in heard for text in found])
-        error = standard_error(characters if plan.by == "cer" else words)
-        return {"alpha": alpha, "beta": beta, "wer": error_rate(words), "cer": error_rate(characters), "error": error}
+        found = workers.map(partial(search_clips, alphabet, search, scorer), places)
+        words, characters = edit_counts(references, [text for part in found for text in part])
+        return {
+            "alpha": alpha,
+            "beta": beta,
+            "wer": error_rate(words),
+            "cer": error_rate(characters),
+            "error": standard_error(characters if plan.by == "cer" else words),
+        }
 
     lines = out / "trials.jsonl"
-    done = [json.loads(line) for line in lines.read_text().splitlines() if line.endswith("}")] if lines.exists() else []
+    old = lines.read_text().splitlines() if lines.exists() else []
+    done: list[Trial] = [json.loads(line) for line in old if line.endswith("}")]
     lines.write_text("".join(json.dumps(d) + "\n" for d in done))
     with progress("tuning", max(plan.trials, 1), len(done), "trial") as bar:
         while len(done) < max(plan.trials, 1):
@@ -64,33 +84,47 @@ def run(plan: Plan, sets: Sequence[tuple[Path, list[str]]], scorer: Path, alphab
             bar.update(1, **{name: best[name] for name in (plan.by, "alpha", "beta")})
     chosen = choose(done, trial, plan.by)
     (out / "best.json").write_text(json.dumps(chosen | {"clips": len(clips)}, indent=1) + "\n")
-    log.info("tuned on %d dev clips: alpha %.3f, beta %.3f: %s %.1f %% (%.1f %% with %.3f, %.3f)", len(clips), chosen["alpha"], chosen["beta"],
-             plan.by.upper(), 100 * chosen[plan.by], 100 * done[0][plan.by], done[0]["alpha"], done[0]["beta"])
+    first = done[0]
+    log.info(
+        f"tuned on {len(clips)} dev clips: alpha {chosen['alpha']:.3f}, beta {chosen['beta']:.3f}: "
+        f"{plan.by.upper()} {100 * chosen[plan.by]:.1f} % (untuned {100 * first[plan.by]:.1f} % "
+        f"with alpha {first['alpha']:.3f}, beta {first['beta']:.3f})"
+    )
 
 
-def choose(done: Sequence[dict[str, float]], trial: Callable[[float, float], dict[str, float]], by: str = "wer") -> dict[str, float]:
-    """The middle of the trials that are within a standard error of the best (Breiman et al. 1984): of a few dozen clips the best alone is chance."""
+def choose(done: Sequence[Trial], trial: Callable[[float, float], Trial], by: str = "wer") -> Trial:
+    """The mean of the trials within a standard error of the best (Breiman et al. 1984): on a few
+    dozen clips the best alone is chance."""
     best = _best(done, by)
     alike = [d for d in done if d[by] <= best[by] + best["error"]]
-    middle = trial(*(round(float(np.mean([d[name] for d in alike])), 4) for name in ("alpha", "beta")))
+    means = (float(np.mean([d[name] for d in alike])) for name in ("alpha", "beta"))
+    middle = trial(*(round(mean, 4) for mean in means))
     return middle if middle[by] <= best[by] + best["error"] else best
 
 
-def _best(done: Sequence[dict[str, float]], by: str) -> dict[str, float]:
+def _best(done: Sequence[Trial], by: str) -> Trial:
     return min(done, key=lambda trial: (trial[by], trial["cer"]))
 
 
-def suggest(plan: Plan, done: Sequence[dict[str, float]]) -> tuple[float, float]:
+def suggest(plan: Plan, done: Sequence[Trial]) -> tuple[float, float]:
     """Alpha and beta of the next trial."""
     if not done:
         return plan.alpha, plan.beta
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    ranges = {"alpha": optuna.distributions.FloatDistribution(0, plan.alpha_max), "beta": optuna.distributions.FloatDistribution(0, plan.beta_max)}
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=plan.seed + len(done), n_startup_trials=8))
+    uniform = optuna.distributions.FloatDistribution
+    ranges = {"alpha": uniform(0, plan.alpha_max), "beta": uniform(0, plan.beta_max)}
+    seed = plan.seed + len(done)
+    sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=8)
+    study = optuna.create_study(sampler=sampler)
     for trial in done:
-        params = {name: float(np.clip(trial[name], 0, space.high)) for name, space in ranges.items()}
-        study.add_trial(optuna.trial.create_trial(params=params, distributions=dict(ranges), value=trial[plan.by] + 1e-3 * trial["cer"]))
+        params = {
+            name: float(np.clip(trial[name], 0, space.high)) for name, space in ranges.items()
+        }
+        value = trial[plan.by] + 1e-3 * trial["cer"]
+        study.add_trial(
+            optuna.trial.create_trial(params=params, distributions=dict(ranges), value=value)
+        )
     found = study.ask(dict(ranges)).params
     return round(found["alpha"], 4), round(found["beta"], 4)

@@ -1,6 +1,4 @@
-"""The proof: the finished files in the library that Home Assistant's satellites use (pymicro-wakeword)."""
-
-from __future__ import annotations
+"""The finished files in pymicro-wakeword, the library of Home Assistant's satellites."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures
 
-from trainer.audio import SAMPLE_RATE_HZ, Audio, to_int16
+from trainer.audio.io import SAMPLE_RATE_HZ, Audio, to_int16
 
 
 def wakes(manifest: Path, clips: Iterable[Audio]) -> list[bool]:
-    """Whether the client wakes at each clip, heard after and before a second of faint noise."""
+    """Whether the client wakes at each clip, with a second of faint noise before and after it."""
     client = MicroWakeWord.from_config(manifest)
     quiet = np.random.default_rng(0).normal(0, 1e-4, SAMPLE_RATE_HZ).astype(np.float32)
     found = []
@@ -20,5 +18,6 @@ def wakes(manifest: Path, clips: Iterable[Audio]) -> list[bool]:
         client.reset()
         front_end = MicroWakeWordFeatures()
         audio = to_int16(np.concatenate([quiet, clip, quiet])).tobytes()
-        found.append(sum(bool(client.process_streaming(frame)) for frame in front_end.process_streaming(audio)) > 0)
+        frames = front_end.process_streaming(audio)
+        found.append(sum(bool(client.process_streaming(frame)) for frame in frames) > 0)
     return found

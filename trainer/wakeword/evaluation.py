@@ -1,6 +1,4 @@
-"""How good a model is: the exported file on real audio, with the sliding window and the pause of the device."""
-
-from __future__ import annotations
+"""How good a model is: the exported file on real audio, with the device's window and pause."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,15 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from trainer import audio, metrics
-from trainer.audio import SAMPLE_RATE_HZ, AudioError, to_int16
-from trainer.export import manifest
-from trainer.export.tflite import Stream
-from trainer.features import FRAMES_PER_SECOND, FrontEnd
-from trainer.wakeword.recordings import Rejected, audio_files
+from trainer.audio import io as audio
+from trainer.audio.io import SAMPLE_RATE_HZ, AudioError, to_int16
+from trainer.audio.micro_frontend import FRAMES_PER_SECOND, FrontEnd
+from trainer.errors import UserError
+from trainer.metrics.bootstrap import poisson_rate, wilson
+from trainer.metrics.detection import Curve, curve, detections, sliding_mean
+from trainer.rejected import Rejected
+from trainer.wakeword.export import manifest
+from trainer.wakeword.export.tflite import Stream
+from trainer.wakeword.recordings import audio_files
 from trainer.workers import Workers
 
-PAUSE_FRAMES = 74  # ESPHome takes no notice of 74 slices (0.74 s) after it starts and after it wakes
+PAUSE_FRAMES = 74  # ESPHome ignores 74 slices (0.74 s) after it starts and after it wakes
 SETTLE_SECONDS = 1.0  # faint noise before and after a clip: a device listens before anybody speaks
 
 
@@ -29,7 +31,7 @@ class Outputs:
     path: str
     values: np.ndarray
     seconds: float
-    said_until: float  # end of what stands out of the background, s into `values`; nan for streams
+    speech_end: float  # seconds into `values`; nan for streams
 
 
 @dataclass
@@ -45,7 +47,7 @@ class Evaluation:
 
     @property
     def pause(self) -> int:
-        """Rest after waking, in outputs."""
+        """Pause after a detection, in outputs."""
         return -(-PAUSE_FRAMES // self.stride)
 
     @property
@@ -54,15 +56,17 @@ class Evaluation:
         return sum(o.seconds for o in self.ambient) / 3600
 
     def means(self, outputs: Outputs, window: int | None = None) -> np.ndarray:
-        """Sliding means along one file, 0 where a device does not listen yet."""
-        means = metrics.sliding_mean(outputs.values / np.float32(256), window or self.window)
+        """Sliding means along one file, 0 while a device does not listen yet."""
+        means = sliding_mean(outputs.values / np.float32(256), window or self.window)
         means[: self.pause] = 0
         return means
 
-    def curve(self, window: int | None = None) -> metrics.Curve:
+    def curve(self, window: int | None = None) -> Curve:
         """DET curve at a window."""
         peaks = np.array([self.means(o, window).max(initial=0) for o in self.positives])
-        return metrics.curve(peaks, [self.means(o, window) for o in self.ambient], max(self.hours, 1e-9), self.pause)
+        return curve(
+            peaks, [self.means(o, window) for o in self.ambient], max(self.hours, 1e-9), self.pause
+        )
 
     def figures(self) -> dict[str, Any]:
         """The figures, at the model's cutoff and at usual limits."""
@@ -70,62 +74,86 @@ class Evaluation:
         if self.positives:
             peaks = [self.means(o).max(initial=0) for o in self.positives]
             hits = int(np.sum(np.array(peaks) > self.cutoff))
-            found |= {"positives": len(peaks), "recall": hits / len(peaks), "recall_interval": metrics.wilson(hits, len(peaks))}
+            found |= {
+                "positives": len(peaks),
+                "recall": hits / len(peaks),
+                "recall_interval": wilson(hits, len(peaks)),
+            }
             delays = np.array([d for o in self.positives if (d := self.delay(o)) is not None])
             if len(delays):
-                found["latency_seconds"] = {q: float(np.percentile(delays, p)) for q, p in (("median", 50), ("p90", 90))}
-            found["missed"] = [o.path for o, p in zip(self.positives, peaks, strict=True) if p <= self.cutoff]
-        if self.ambient:
-            events = [(o.path, float(at * self.stride / FRAMES_PER_SECOND)) for o in self.ambient
-                      for at in metrics.detections(self.means(o), self.cutoff, self.pause)]
-            found |= {"hours": self.hours, "false_accepts": len(events), "false_accepts_per_hour": len(events) / self.hours,
-                      "false_accepts_per_hour_interval": metrics.poisson_rate(len(events), self.hours), "false_accepts_at": events}
-        if self.positives and self.ambient:
-            curve = self.curve()
-            found["at_limits"] = [
-                {"false_accepts_per_hour": limit, "cutoff": c, "recall": r} for limit in (0.0, 0.5, 1.0, 2.0, 5.0)
-                for c, r in [curve.at_limit(limit)]
+                found["latency_seconds"] = {
+                    q: float(np.percentile(delays, p)) for q, p in (("median", 50), ("p90", 90))
+                }
+            found["missed"] = [
+                o.path for o, p in zip(self.positives, peaks, strict=True) if p <= self.cutoff
             ]
-        found["set_aside"] = [vars(r) for r in self.rejected]
+        if self.ambient:
+            events = [
+                (o.path, float(at * self.stride / FRAMES_PER_SECOND))
+                for o in self.ambient
+                for at in detections(self.means(o), self.cutoff, self.pause)
+            ]
+            found |= {
+                "hours": self.hours,
+                "false_accepts": len(events),
+                "false_accepts_per_hour": len(events) / self.hours,
+                "false_accepts_per_hour_interval": poisson_rate(len(events), self.hours),
+                "false_accepts_at": events,
+            }
+        if self.positives and self.ambient:
+            det = self.curve()
+            found["at_limits"] = [
+                {"false_accepts_per_hour": limit, "cutoff": c, "recall": r}
+                for limit in (0.0, 0.5, 1.0, 2.0, 5.0)
+                for c, r in [det.at_limit(limit)]
+            ]
+        found["rejected"] = [vars(one) for one in self.rejected]
         return found
 
     def delay(self, outputs: Outputs) -> float | None:
-        """Seconds from the end of the phrase to waking (negative: before its end); None when it does not wake."""
-        found = metrics.detections(self.means(outputs), self.cutoff, self.pause)
-        if not len(found) or np.isnan(outputs.said_until):
+        """Seconds from the end of the phrase to detection (negative: before); None if missed."""
+        found = detections(self.means(outputs), self.cutoff, self.pause)
+        if not len(found) or np.isnan(outputs.speech_end):
             return None
-        return float((found[0] + 1) * self.stride / FRAMES_PER_SECOND - outputs.said_until)
+        return float((found[0] + 1) * self.stride / FRAMES_PER_SECOND - outputs.speech_end)
 
 
 def evaluate(
-    model: Path, positives: Path | None, ambient: Path | None, workers: Workers, cutoff: float | None = None, window: int | None = None
+    model: Path,
+    positives: Path | None,
+    ambient: Path | None,
+    workers: Workers,
+    cutoff: float | None = None,
+    window: int | None = None,
 ) -> Evaluation:
-    """Run `model` (.tflite, with its .json beside it) over folders of audio. Files that cannot be read are set aside.
+    """Run `model` (.tflite with its .json next to it) over folders of audio.
 
-    Raises FileNotFoundError, ValueError (manifest) and RecordingsError with one line.
+    `positives`: recordings of the phrase; `ambient`: audio without it. Files that cannot be read
+    are rejected. Raises UserError.
     """
     if not model.exists():
-        raise FileNotFoundError(f"{model}: no such model")
-    beside = model.with_suffix(".json")
-    if beside.exists():
-        told = manifest.read(beside).micro
-        cutoff = told.probability_cutoff if cutoff is None else cutoff
-        window = told.sliding_window_size if window is None else window
+        raise UserError(f"{model}: no such model")
+    described = model.with_suffix(".json")
+    if described.exists():
+        micro = manifest.read(described).micro
+        cutoff = micro.probability_cutoff if cutoff is None else cutoff
+        window = micro.sliding_window_size if window is None else window
     if cutoff is None or window is None:
-        raise ValueError(f"{beside} is missing: give --cutoff and --window")
-    said = audio_files(positives) if positives else []
-    heard = audio_files(ambient) if ambient else []
-    runs = [(str(p), True) for p in said] + [(str(p), False) for p in heard]
+        raise UserError(f"{described} is missing: give --cutoff and --window")
+    phrases = audio_files(positives) if positives else []
+    streams = audio_files(ambient) if ambient else []
+    runs = [(str(p), True) for p in phrases] + [(str(p), False) for p in streams]
     outcomes = workers.run(partial(_run_file, str(model)), runs, "evaluation")
     good = [o for o in outcomes if isinstance(o, Outputs)]
     rejected = [o for o in outcomes if isinstance(o, Rejected)]
-    names = {str(p) for p in said}
+    names = {str(p) for p in phrases}
     stride = Stream(model.read_bytes()).stride
-    return Evaluation(cutoff, window, stride, [o for o in good if o.path in names], [o for o in good if o.path not in names], rejected)
+    found = [o for o in good if o.path in names], [o for o in good if o.path not in names]
+    return Evaluation(cutoff, window, stride, *found, rejected)
 
 
 def _run_file(model: str, run: tuple[str, bool]) -> Outputs | Rejected:
-    """One file through front-end and model, block by block: memory does not depend on its length."""
+    """One file through front-end and model, block by block, so that memory stays small."""
     path, phrase = run
     stream, front_end = Stream(Path(model).read_bytes()), FrontEnd()
     outputs, rest, seconds, until = [], np.zeros((0, 40), np.uint8), 0.0, float("nan")
@@ -145,7 +173,11 @@ def _run_file(model: str, run: tuple[str, bool]) -> Outputs | Rejected:
 
 
 def _blocks(path: Path, phrase: bool) -> Iterator[np.ndarray]:
-    quiet = np.random.default_rng(0).normal(0, 1e-4, int(SETTLE_SECONDS * SAMPLE_RATE_HZ)).astype(np.float32)
+    quiet = (
+        np.random.default_rng(0)
+        .normal(0, 1e-4, int(SETTLE_SECONDS * SAMPLE_RATE_HZ))
+        .astype(np.float32)
+    )
     if phrase:
         yield quiet
     yield from audio.read_blocks(path)

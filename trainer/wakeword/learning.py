@@ -1,105 +1,61 @@
-"""What training a wake word adds to the loop: hard negatives mined as it goes, weights chosen at a false-accept limit."""
+"""Training of a wake word: mined hard negatives, weights chosen at false-accept limits."""
 
-from __future__ import annotations
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 
 from trainer import models
-from trainer.batches import Hard, HeldOut, Part, Source
-from trainer.clips import Frames
-from trainer.metrics import sliding_mean
-from trainer.models.layers import copy_weights
-from trainer.training import MetricsLog
-from trainer.wakeword.evaluation import PAUSE_FRAMES
+from trainer.models.streaming import StreamingSpec, copy_weights
+from trainer.training import checkpoint
+from trainer.training.callbacks import BestWeights, Callback, MetricsLog, Round, State
+from trainer.training.loop import Batch, Loop
+from trainer.training.optimizers import averaged_adamw, cosine
+from trainer.wakeword.batches import Hard, HeldOut, Part, Source, draw_batch
+from trainer.wakeword.scan import first_output, peaks, probability, scan
+from trainer.wakeword.settings import WakeWordSettings
+from trainer.wakeword.sources import sources_of
 
-WINDOW = 5  # sliding window of the clients while weights are chosen
+ROUND_STEPS = 250
+HARD_SHARE = 0.5  # of the windows of each negative source
 LIMITS_PER_HOUR = (0.5, 2.0, 8.0, 32.0)
-NEAR_MISS_SHARES = (0.01, 0.03, 0.1)
+CONFUSABLE_SHARES = (0.01, 0.03, 0.1)
 HARD_WINDOWS = 3000
 MINED_HOURS = 2.0
+GROUP_OUTPUTS = 16  # half a second
 
 
-def scan(model: keras.Model, spec: Any, frames: Frames, clips: np.ndarray, batch: int = 32) -> np.ndarray:
-    """Logits along each clip (all of one length): (clips, length // stride), the same positions as a device that starts
-    with the clip."""
-    if not len(clips):
-        return np.zeros((0, 1), np.float32)
-    before = spec.frames - spec.stride  # a device starts as if it had heard silence
-    padded = np.zeros((batch, before + int(frames.index["length"][clips].max()), frames.width), np.uint8)
-    found = []
-    for at in range(0, len(clips), batch):
-        for row, clip in zip(padded, clips[at : at + batch], strict=False):
-            raw = frames.raw(int(clip))
-            row[before : before + len(raw)], row[before + len(raw) :] = raw, 0
-        found.append(np.asarray(model.predict_on_batch(padded)))
-    return np.concatenate(found)[: len(clips)]
+class _Scanning(Callback):
+    """Base: runs every `every` steps and at the end, with the weights in a `scan` form model."""
+
+    def __init__(self, spec: StreamingSpec, every: int) -> None:
+        self.spec, self.every = spec, every
+        self.scanner = models.build(spec, "scan")
+
+    def on_round_end(self, current: Round) -> None:
+        if current.step % self.every == 0 or current.step == current.steps:
+            copy_weights(current.model, self.scanner)
+            self.on_scan(current)
+
+    def on_scan(self, current: Round) -> None:
+        """The work of the callback."""
 
 
-def probability(logits: np.ndarray) -> np.ndarray:
-    """Sigmoid, in double precision: single cannot tell logits above 17 apart."""
-    return 1 / (1 + np.exp(-logits.astype(np.float64)))
-
-
-def heard_from(spec: Any) -> int:
-    """The first output that a device takes notice of."""
-    return -(-PAUSE_FRAMES // spec.stride)
-
-
-def peaks(
-    model: keras.Model, spec: Any, parts: Sequence[Part], window: int, of: Callable[[np.ndarray], np.ndarray] = lambda logits: logits
-) -> np.ndarray:
-    """The highest sliding mean, of what `of` makes of the logits, of each clip where a device takes notice."""
-    return np.concatenate([sliding_mean(of(scan(model, spec, f, c)), window)[:, heard_from(spec) :].max(1) for f, c in parts])
-
-
-class Learning:
-    """The product part of the training loop."""
+class MinedNegatives(_Scanning):
+    """The windows of each negative source that score highest, drawn from two hours of it."""
 
     def __init__(
-        self, spec: Any, sources: Sequence[Source], held_out: HeldOut, steps: int, mine_every: int, seed: int, folder: Path
+        self, spec: StreamingSpec, every: int, sources: Sequence[Source], seed: int
     ) -> None:
-        self.scanner = models.build(spec, "scan")
-        self.spec, self.sources, self.held_out = spec, sources, held_out
-        self.steps, self.mine_every, self.seed, self.log = steps, mine_every, seed, MetricsLog(folder)
+        super().__init__(spec, every)
+        self.sources, self.seed = sources, seed
         self.hard: list[Hard] = []
-        self.best_score = -1.0
-        self.best: list[np.ndarray] = []
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Best weights and mined windows, for the checkpoint."""
-        best = {f"best{i}": w for i, w in enumerate(self.best)}
-        hard = {f"hard{h.source}": h.ends for h in self.hard}
-        return {"score": np.array(self.best_score), **best, **hard}
-
-    def restore(self, state: dict[str, np.ndarray]) -> None:
-        """From a checkpoint."""
-        self.best_score = float(state["score"])
-        self.best = [state[f"best{i}"] for i in range(sum(k.startswith("best") for k in state))]
-        self.hard = [Hard(int(k[4:]), v) for k, v in state.items() if k.startswith("hard")]
-
-    def goes_on(self, model: keras.Model) -> bool:
-        """To the last step."""
-        return True
-
-    def after_round(self, model: keras.Model, step: int, loss: float) -> dict[str, float]:
-        """Mine and choose. Returns what to show."""
-        values: dict[str, float] = {}
-        if step % self.mine_every == 0 or step == self.steps:
-            copy_weights(model, self.scanner)
-            if step < self.steps:
-                self._mine(step)
-            values = self._choose(model, step)
-        self.log.write(step, {"loss": loss, **values})
-        return values
-
-    def _mine(self, step: int) -> None:
-        """The windows of each negative source that score highest, from two hours of it, drawn anew each time."""
-        rng = np.random.default_rng([self.seed, step, 1])
+    def on_scan(self, current: Round) -> None:
+        if current.step == current.steps:
+            return
+        rng = np.random.default_rng([self.seed, current.step, 1])
         self.hard = []
         for number, source in enumerate(self.sources):
             if source.label > 0 or not len(source.clips):
@@ -107,36 +63,92 @@ class Learning:
             length = int(source.frames.index["length"][source.clips[0]])
             many = min(len(source.clips), max(1, int(MINED_HOURS * 360_000 / length)))
             clips = np.sort(rng.choice(source.clips, many, replace=False))
-            logits = scan(self.scanner, self.spec, source.frames, clips)
-            # the highest of each half second, so that one sound does not fill the list
-            group, first = 16, heard_from(self.spec)
-            whole = max(0, logits.shape[1] - first) // group * group
-            peaks = logits[:, first : first + whole].reshape(len(clips), -1, group)
-            if not peaks.size:
-                continue
-            at = first + peaks.argmax(2) + np.arange(peaks.shape[1]) * group
-            top = peaks.max(2).ravel()
-            order = np.argsort(-top, kind="stable")[: max(64, min(HARD_WINDOWS, len(top) // 20))]
-            starts = source.frames.index["start"][clips][order // peaks.shape[1]]
-            ends = starts + (at.ravel()[order] + 1) * self.spec.stride
-            self.hard.append(Hard(number, ends.astype(np.int64)))
+            ends = self._highest(source, clips)
+            if ends is not None:
+                self.hard.append(Hard(number, ends))
 
-    def _choose(self, model: keras.Model, step: int) -> dict[str, float]:
-        """Recall on held-out audio at several limits, for ambient audio (per hour) and for near misses (shares of them);
-        keep the weights with the best mean."""
+    def _highest(self, source: Source, clips: np.ndarray) -> np.ndarray | None:
+        """Ends (frames of the store) of the windows that score highest, at most one each half
+        second, so that one sound does not fill the list; None where clips are too short."""
+        logits = scan(self.scanner, self.spec, source.frames, clips)
+        first = first_output(self.spec)
+        whole = max(0, logits.shape[1] - first) // GROUP_OUTPUTS * GROUP_OUTPUTS
+        grouped = logits[:, first : first + whole].reshape(len(clips), -1, GROUP_OUTPUTS)
+        if not grouped.size:
+            return None
+        groups = grouped.shape[1]
+        at = first + grouped.argmax(2) + np.arange(groups) * GROUP_OUTPUTS
+        top = grouped.max(2).ravel()
+        count = max(64, min(HARD_WINDOWS, len(top) // 20))
+        order = np.argsort(-top, kind="stable")[:count]
+        starts = source.frames.index["start"][clips][order // groups]
+        ends = starts + (at.ravel()[order] + 1) * self.spec.stride
+        return np.asarray(ends, np.int64)
 
-        def highest(parts: Sequence[Part]) -> np.ndarray:
-            return peaks(self.scanner, self.spec, parts, WINDOW, probability)
+    def state(self) -> State:
+        return {f"hard{one.source}": one.ends for one in self.hard}
 
-        def recalls(parts: Sequence[Part], allowed: Sequence[float]) -> list[float]:
-            loud = np.sort(highest(parts))[::-1]
-            return [float(np.mean(said > loud[int(many)])) if many < len(loud) else 1.0 for many in allowed]
+    def restore(self, state: State) -> None:
+        self.hard = [Hard(int(name[4:]), ends) for name, ends in state.items()]
 
-        said = highest([self.held_out.phrases])
-        ambient, near = self.held_out.ambient, self.held_out.near_misses
-        among_ambient = recalls(ambient, [limit * self.held_out.ambient_hours for limit in LIMITS_PER_HOUR])
-        among_near = recalls(near, [share * sum(len(c) for _, c in near) for share in NEAR_MISS_SHARES])
-        score = float(np.mean(among_ambient) + np.mean(among_near)) / 2
-        if score >= self.best_score or not self.best:
-            self.best_score, self.best = score, [np.asarray(w).copy() for w in model.weights]
-        return {"recall": among_ambient[0], "recall_near_misses": among_near[0], "score": score}
+
+class HeldOutRecall(_Scanning):
+    """Recall on held-out clips at several limits, for ambient audio (per hour) and for
+    confusables (shares of them); `score` is the mean of both."""
+
+    def __init__(self, spec: StreamingSpec, every: int, held_out: HeldOut) -> None:
+        super().__init__(spec, every)
+        self.held_out = held_out
+
+    def on_scan(self, current: Round) -> None:
+        phrases = self._peaks([self.held_out.phrases])
+        ambient, confusables = self.held_out.ambient, self.held_out.confusables
+        per_hour = [limit * self.held_out.ambient_hours for limit in LIMITS_PER_HOUR]
+        count = sum(len(clips) for _, clips in confusables)
+        among_ambient = self._recalls(phrases, ambient, per_hour)
+        shares = [share * count for share in CONFUSABLE_SHARES]
+        among_confusables = self._recalls(phrases, confusables, shares)
+        score = float(np.mean(among_ambient) + np.mean(among_confusables)) / 2
+        current.figures |= {
+            "recall": among_ambient[0],
+            "recall_confusables": among_confusables[0],
+            "score": score,
+        }
+
+    def _peaks(self, parts: Sequence[Part]) -> np.ndarray:
+        return peaks(self.scanner, self.spec, parts, probability)
+
+    def _recalls(
+        self, phrases: np.ndarray, parts: Sequence[Part], allowed: Sequence[float]
+    ) -> list[float]:
+        """Share of the phrases above all but `allowed` of the other clips."""
+        loud = np.sort(self._peaks(parts))[::-1]
+        return [
+            float(np.mean(phrases > loud[int(many)])) if many < len(loud) else 1.0
+            for many in allowed
+        ]
+
+
+def fit(s: WakeWordSettings, prepared: dict[str, Path], out: Path) -> None:
+    """weights.npz in `out`, from the checkpoint there, if any. Raises Stopped, UserError."""
+    spec = models.spec_of(s.model)
+    keras.utils.set_random_seed(s.seed)
+    if not s.resume:
+        checkpoint.remove(out)
+    sources, held_out = sources_of(prepared)
+    model = models.build(spec)
+    every = 500 if s.training_steps <= 10_000 else 1000
+    mined = MinedNegatives(spec, every, sources, s.seed)
+    best = BestWeights("score", higher_is_better=True)
+
+    def batch(step: int) -> Batch:
+        size, window = s.training_batch_size, spec.frames
+        return draw_batch(sources, mined.hard, HARD_SHARE, size, window, s.seed, step)
+
+    callbacks = [mined, HeldOutRecall(spec, every, held_out), best, MetricsLog(out)]
+    rate = cosine(s.training_steps, s.learning_rate)
+    optimizer = averaged_adamw(rate, s.training_steps, s.weight_decay)
+    loss = keras.losses.BinaryCrossentropy(from_logits=True)
+    Loop(model, batch, s.training_steps, ROUND_STEPS, out, callbacks, optimizer, loss).run()
+    np.savez(out / "weights.npz", *best.mean())
+    checkpoint.remove(out)

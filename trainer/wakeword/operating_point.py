@@ -1,73 +1,122 @@
 """Cutoff and sliding window for the manifest, from the exported model on held-out clips."""
 
-from __future__ import annotations
-
+from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from trainer import metrics
-from trainer.batches import HeldOut
-from trainer.clips import Frames
-from trainer.export.tflite import Stream
+from trainer.metrics.detection import Curve, curve, sliding_mean
+from trainer.models.streaming import StreamingSpec
+from trainer.wakeword.batches import HeldOut
 from trainer.wakeword.evaluation import PAUSE_FRAMES
-from trainer.wakeword.learning import WINDOW, heard_from, peaks, probability, scan
+from trainer.wakeword.export.tflite import Stream
+from trainer.wakeword.frames import Frames
+from trainer.wakeword.scan import first_output, peaks, probability, scan
 
 WINDOWS = (5, 3, 4, 6, 8)
-RECALL_SPARED = 0.12  # of the recall, given up for a higher cutoff: synthetic ambient audio is easier than a living room
+# share of the recall given up for a higher cutoff: synthetic ambient audio is easier than a room
+RECALL_SPARED = 0.12
+AMBIENT_SECONDS = 1800
+PHRASES, CONFUSABLES = 400, 200
 
 
-def choose(data: bytes, spec: Any, scanner: keras.Model, held_out: HeldOut, limit_per_hour: float) -> dict[str, Any]:
-    """Cutoff, window, agreement of the exported file with Keras, and the figures behind the choice."""
+@dataclass(frozen=True)
+class _Choice:
+    """One sliding window with its cutoff, and the figures behind them."""
+
+    recall: float
+    cutoff: float
+    window: int
+    curve: Curve
+    peaks: np.ndarray
+    ambient_peaks: np.ndarray
+
+
+def choose(
+    data: bytes, spec: StreamingSpec, scanner: keras.Model, held_out: HeldOut, limit_per_hour: float
+) -> dict[str, Any]:
+    """Cutoff, window, agreement of the exported file with Keras, and the figures behind them."""
     stream = Stream(data)
     frames, clips = held_out.phrases
-    said = [stream_clip(stream, frames, int(c)) for c in clips[:400]]
-    heard = [stream_clip(stream, f, int(c)) for f, chosen in held_out.ambient for c in chosen[: int(1800 * 100 / f.index["length"][0])]]
-    near = [stream_clip(stream, f, int(c)) for f, chosen in held_out.near_misses for c in chosen[:200]]
-    hours = sum(len(v) for v in heard) * spec.stride / 360_000
-    best: tuple[float, float, int, metrics.Curve, np.ndarray, np.ndarray] | None = None
-    pause = -(-PAUSE_FRAMES // spec.stride)
-    first = heard_from(spec)
-    for window in WINDOWS:
-        peaks = np.array([metrics.sliding_mean(v / 256, window)[first:].max() for v in said])
-        means = [metrics.sliding_mean(v / 256, window)[first:] for v in heard]
-        curve = metrics.curve(peaks, means, hours, pause)
-        cutoff, recall = curve.at_limit(limit_per_hour)
-        higher = curve.cutoffs[(curve.recall >= recall * (1 - RECALL_SPARED)) & (curve.cutoffs < 0.97)]
-        cutoff = max(cutoff, float(higher.max(initial=0.0)))
-        if best is None or recall > best[0] + 0.005:
-            best = recall, cutoff, window, curve, peaks, np.array([m.max() for m in means])
-    assert best is not None
-    _, cutoff, window, curve, peaks, loud = best
-    cutoff = round(min(max(cutoff, 0.1), 0.98), 2)
-    taken = [bool((metrics.sliding_mean(v / 256, window)[first:] > cutoff).any()) for v in near]
-    return {
-        "cutoff": cutoff,
-        "window": window,
-        "agreement": agreement(stream, spec, scanner, frames, clips[:16]),
-        "held_out": {
-            "near_misses": len(taken), "near_misses_taken": sum(taken),
-            "positives": len(peaks), "hours": hours, "recall": float(np.mean(peaks > cutoff)),
-            "false_accepts_per_hour": float(np.interp(cutoff, curve.cutoffs, curve.false_accepts_per_hour)),
-            "curve": {"recall": curve.recall.tolist(), "false_accepts_per_hour": curve.false_accepts_per_hour.tolist()},
-            "peaks": peaks.round(4).tolist(), "ambient_peaks": loud.round(4).tolist(),
-        },
+    phrases = [stream_clip(stream, frames, int(c)) for c in clips[:PHRASES]]
+    ambient = [
+        stream_clip(stream, f, int(c))
+        for f, chosen in held_out.ambient
+        for c in chosen[: int(AMBIENT_SECONDS * 100 / f.index["length"][0])]
+    ]
+    confusables = [
+        stream_clip(stream, f, int(c))
+        for f, chosen in held_out.confusables
+        for c in chosen[:CONFUSABLES]
+    ]
+    hours = sum(len(v) for v in ambient) * spec.stride / 360_000
+    best = _best_window(spec, phrases, ambient, hours, limit_per_hour)
+    cutoff = round(min(max(best.cutoff, 0.1), 0.98), 2)
+    first = first_output(spec)
+    accepted = [
+        bool((sliding_mean(v / 256, best.window)[first:] > cutoff).any()) for v in confusables
+    ]
+    det = best.curve
+    false = np.interp(cutoff, det.cutoffs, det.false_accepts_per_hour)
+    curve_values = {
+        "recall": det.recall.tolist(),
+        "false_accepts_per_hour": det.false_accepts_per_hour.tolist(),
     }
+    figures = {
+        "confusables": len(accepted),
+        "confusables_accepted": sum(accepted),
+        "positives": len(best.peaks),
+        "hours": hours,
+        "recall": float(np.mean(best.peaks > cutoff)),
+        "false_accepts_per_hour": float(false),
+        "curve": curve_values,
+        "peaks": best.peaks.round(4).tolist(),
+        "ambient_peaks": best.ambient_peaks.round(4).tolist(),
+    }
+    agrees = agreement(stream, spec, scanner, frames, clips[:16])
+    return {"cutoff": cutoff, "window": best.window, "agreement": agrees, "held_out": figures}
 
 
-def calibrate(scanner: keras.Model, spec: Any, held_out: HeldOut, limit_per_hour: float) -> tuple[float, float]:
-    """(shift, scale) for the logits, so that the 8 bits of the output resolve where the decision lies.
+def _best_window(
+    spec: StreamingSpec,
+    phrases: list[np.ndarray],
+    ambient: list[np.ndarray],
+    hours: float,
+    limit_per_hour: float,
+) -> _Choice:
+    """The window with the best recall at the limit; the first of those that are nearly equal."""
+    best: _Choice | None = None
+    pause, first = -(-PAUSE_FRAMES // spec.stride), first_output(spec)
+    for window in WINDOWS:
+        highest = np.array([sliding_mean(v / 256, window)[first:].max() for v in phrases])
+        means = [sliding_mean(v / 256, window)[first:] for v in ambient]
+        det = curve(highest, means, hours, pause)
+        cutoff, recall = det.at_limit(limit_per_hour)
+        enough = det.recall >= recall * (1 - RECALL_SPARED)
+        higher = det.cutoffs[enough & (det.cutoffs < 0.97)]
+        cutoff = max(cutoff, float(higher.max(initial=0.0)))
+        if best is None or recall > best.recall + 0.005:
+            loud = np.array([m.max() for m in means])
+            best = _Choice(recall, cutoff, window, det, highest, loud)
+    assert best is not None  # WINDOWS is not empty
+    return best
 
-    A network trained on synthetic voices is sure of all it knows: logits of 20, all of them 255/256 on the device, and no
-    cutoff tells the television from the phrase. (logit - shift) / scale puts 0.5 at the false-accept limit, but not
-    outside the lower half of the phrases, and the clearest tenth of the phrases at 0.98 (temperature scaling, Guo et al.
-    2017, with the limit as its prior).
+
+def calibrate(
+    scanner: keras.Model, spec: StreamingSpec, held_out: HeldOut, limit_per_hour: float
+) -> tuple[float, float]:
+    """(shift, scale) for the logits, so that the 8 bits of the output resolve the decision.
+
+    A network trained on synthetic voices is overconfident: logits of 20 all become 255/256 on the
+    device, and no cutoff tells the television from the phrase. (logit - shift) / scale puts 0.5
+    at the false-accept limit, but within the lower half of the phrases, and the clearest tenth of
+    the phrases at 0.98 (temperature scaling, Guo et al. 2017, with the limit as its prior).
     """
-
-    said, loud = peaks(scanner, spec, [held_out.phrases], WINDOW), peaks(scanner, spec, held_out.ambient, WINDOW)
-    limit = float(np.sort(loud)[::-1][min(int(limit_per_hour * held_out.ambient_hours), len(loud) - 1)])
-    low, middle, high = np.percentile(said, (5, 50, 90))
+    phrases = peaks(scanner, spec, [held_out.phrases])
+    loud = np.sort(peaks(scanner, spec, held_out.ambient))[::-1]
+    limit = float(loud[min(int(limit_per_hour * held_out.ambient_hours), len(loud) - 1)])
+    low, middle, high = np.percentile(phrases, (5, 50, 90))
     shift = float(np.clip(limit, low, middle))
     return shift, max(0.5, float(high - shift) / 4)
 
@@ -78,9 +127,12 @@ def stream_clip(stream: Stream, frames: Frames, clip: int) -> np.ndarray:
     return stream(frames.raw(clip))
 
 
-def agreement(stream: Stream, spec: Any, scanner: keras.Model, frames: Frames, clips: np.ndarray) -> dict[str, float]:
-    """Largest and mean difference of probability between the streaming int8 file and Keras, from the first output on."""
+def agreement(
+    stream: Stream, spec: StreamingSpec, scanner: keras.Model, frames: Frames, clips: np.ndarray
+) -> dict[str, float]:
+    """Largest and mean difference of probability between the streaming int8 file and Keras."""
     wanted = probability(scan(scanner, spec, frames, clips))
     outputs = [stream_clip(stream, frames, int(c)) / 256 for c in clips]
-    joined = np.concatenate([np.abs(o - w[: len(o)]) for o, w in zip(outputs, wanted, strict=True)])
+    pairs = zip(outputs, wanted, strict=True)
+    joined = np.concatenate([np.abs(o - w[: len(o)]) for o, w in pairs])
     return {"max": float(joined.max()), "mean": float(joined.mean())}

@@ -1,6 +1,4 @@
-"""The phrase as text and phonemes: its file name, its near misses, and other things people say in its language."""
-
-from __future__ import annotations
+"""The phrase as text and phonemes: its file name, confusable phrases, and other sentences."""
 
 import re
 import unicodedata
@@ -10,6 +8,7 @@ from functools import cache
 import numpy as np
 from wordfreq import available_languages, top_n_list
 
+from trainer.errors import UserError
 from trainer.wakeword.engines import espeak
 
 MAX_LETTERS = 60
@@ -17,63 +16,76 @@ SIMILAR = 40
 _VOWEL = re.compile(r"^[',%=]*[aeiouAEIOUV03@&yQWY]")
 
 
-class PhraseError(Exception):
-    """A phrase that cannot be trained; one line that says why and what to do."""
-
-
 def clean(phrase: str) -> str:
-    """The phrase with single spaces and without control characters. Raises PhraseError."""
+    """The phrase with single spaces and without control characters. Raises UserError."""
     text = unicodedata.normalize("NFC", "".join(c if c.isprintable() else " " for c in phrase))
     text = " ".join(text.split())
     if not any(c.isalnum() for c in text):
-        raise PhraseError("the wake word is empty: give a phrase of letters, such as \"hey buster\"")
+        raise UserError('the wake word is empty: give a phrase of letters, such as "hey buster"')
     if len(text) > MAX_LETTERS:
-        raise PhraseError(f"the wake word has {len(text)} characters; at most {MAX_LETTERS} fit the model's two seconds")
+        raise UserError(
+            f"the wake word has {len(text)} characters; at most {MAX_LETTERS} fit into two seconds"
+        )
     return text
 
 
 def slug(phrase: str) -> str:
-    """File name of a phrase: letters and digits of any script kept, the rest one "_" (hey buster. -> hey_buster)."""
-    return "_".join(re.findall(r"\w+", unicodedata.normalize("NFC", phrase).lower().replace("_", " "))) or "wakeword"
+    """File name: letters and digits of any script, the rest "_" (hey buster. -> hey_buster)."""
+    return (
+        "_".join(re.findall(r"\w+", unicodedata.normalize("NFC", phrase).lower().replace("_", " ")))
+        or "wakeword"
+    )
 
 
-def spoken(phrase: str, language: str) -> list[str]:
-    """Phonemes of a phrase, words separated by "|". Raises PhraseError when the language cannot pronounce it."""
+def title(phrase: str) -> str:
+    """The phrase capitalised, without its last punctuation (hey buster. -> Hey Buster)."""
+    return " ".join(w[:1].upper() + w[1:] for w in phrase.rstrip(".!?").split())
+
+
+def phonemes(phrase: str, language: str) -> list[str]:
+    """Phonemes, words separated by "|". Raises UserError for too few or too many."""
     found = espeak.phonemes(" ".join(_plain_words(phrase)), language)
     sounds = [p for p in found if p != "|"]
     if len(sounds) < 3:
-        raise PhraseError(
-            f"'{phrase}' has {len(sounds)} sounds when read in '{language}': use a longer phrase, or its --language"
+        raise UserError(
+            f"'{phrase}' has {len(sounds)} sounds in '{language}': use a longer phrase, or set its "
+            "--language"
         )
     if len(sounds) > 40:
-        raise PhraseError(f"'{phrase}' has {len(sounds)} sounds: longer than the model hears at once; shorten it")
+        raise UserError(
+            f"'{phrase}' has {len(sounds)} sounds: longer than the model's window; shorten it"
+        )
     return found
 
 
 @cache
 def _words(language: str) -> tuple[str, ...]:
-    """The language's most frequent words (wordfreq), without digits; English where the language has no list."""
+    """The most frequent words (wordfreq), without digits; English if there is no list."""
     code = language.split("-", maxsplit=1)[0]
     code = code if code in available_languages() else "en"
     return tuple(w for w in top_n_list(code, 8000, wordlist="small") if w.isalpha() or "'" in w)
 
 
 def sentence(rng: np.random.Generator, language: str, avoid: frozenset[str]) -> str:
-    """Three to nine words drawn by frequency (Zipf), none of `avoid`: what a television says, near enough."""
+    """Three to nine words drawn by frequency (Zipf), none of `avoid`."""
     words = _words(language)
-    ranks = np.minimum(np.exp(rng.uniform(0, np.log(len(words)), rng.integers(3, 10))).astype(int), len(words) - 1)
+    ranks = np.minimum(
+        np.exp(rng.uniform(0, np.log(len(words)), rng.integers(3, 10))).astype(int), len(words) - 1
+    )
     chosen = [words[r] for r in ranks if words[r] not in avoid]
     return " ".join(chosen) or words[100]
 
 
 def distance(a: list[str], b: list[str]) -> float:
-    """Edit distance of two phoneme lists; a vowel for a vowel or a consonant for a consonant costs 0.7."""
+    """Edit distance of phonemes; a vowel for a vowel or consonant for a consonant costs 0.7."""
     row = np.arange(len(b) + 1, dtype=float)
     for i, p in enumerate(a, 1):
         above, row[0] = row[0], i
         for j, q in enumerate(b, 1):
             p0, q0 = p.strip("',"), q.strip("',")
-            swap = 0.0 if p0 == q0 else 0.7 if bool(_VOWEL.match(p)) == bool(_VOWEL.match(q)) else 1.0
+            swap = (
+                0.0 if p0 == q0 else 0.7 if bool(_VOWEL.match(p)) == bool(_VOWEL.match(q)) else 1.0
+            )
             above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + swap)
     return float(row[-1])
 
@@ -105,12 +117,12 @@ def _inventory(language: str) -> tuple[list[str], list[str]]:
     return [p for p in common if _VOWEL.match(p)], [p for p in common if not _VOWEL.match(p)]
 
 
-def load_words(languages: Iterable[str], near_misses_of: str) -> None:
-    """Load word lists, and what near misses of a phrase need, into this process (they are kept)."""
+def load_words(languages: Iterable[str], confusables_of: str) -> None:
+    """Load word lists, and what confusables of a phrase need, into this process (cached)."""
     languages = list(languages)
     for language in languages:
         _words(language)
-    for word in _plain_words(near_misses_of):
+    for word in _plain_words(confusables_of):
         similar_words(word, languages[0], SIMILAR)
         _inventory(languages[0])
 
@@ -119,15 +131,20 @@ def _plain_words(phrase: str) -> list[str]:
     return re.sub(r"[^\w\s'\u2019-]", " ", phrase).split()
 
 
-def near_miss(rng: np.random.Generator, phrase: str, language: str) -> str:
-    """Something a model may take for the phrase and must not: parts of it, other words in it, other sounds in it."""
+def confusable(rng: np.random.Generator, phrase: str, language: str) -> str:
+    """A text that a model might confuse with the phrase: parts, other words, other sounds."""
     words = _plain_words(phrase)
-    sounds = spoken(phrase, language)
-    kind = rng.choice(["part", "word", "sounds", "beginning", "ending", "stretched"], p=[0.2, 0.3, 0.3, 0.08, 0.07, 0.05])
+    sounds = phonemes(phrase, language)
+    kind = rng.choice(
+        ["part", "word", "sounds", "beginning", "ending", "stretched"],
+        p=[0.2, 0.3, 0.3, 0.08, 0.07, 0.05],
+    )
     if kind == "part" and len(words) > 1:
         drop = int(rng.integers(len(words)))
         kept = words[:drop] + words[drop + 1 :]
-        extra = sentence(rng, language, frozenset(w.lower() for w in words)).split()[: rng.integers(0, 3)]
+        extra = sentence(rng, language, frozenset(w.lower() for w in words)).split()[
+            : rng.integers(0, 3)
+        ]
         return " ".join(extra + kept if rng.random() < 0.5 else kept + extra)
     if kind == "word":
         at = int(rng.integers(len(words)))
@@ -144,7 +161,7 @@ def near_miss(rng: np.random.Generator, phrase: str, language: str) -> str:
 
 
 def _changed(rng: np.random.Generator, sounds: list[str], language: str) -> list[str]:
-    """The phrase with a third to two thirds of its phonemes replaced by others of their kind, dropped or doubled."""
+    """A third to two thirds of the phonemes replaced by others of their kind, or dropped."""
     vowels, consonants = _inventory(language)
     changed = list(sounds)
     places = [i for i, p in enumerate(sounds) if p != "|"]

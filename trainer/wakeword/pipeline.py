@@ -1,386 +1,321 @@
-"""The line from a phrase to a model: `train_wake_word` is a list of steps, top to bottom."""
-
-from __future__ import annotations
+"""The line from a phrase to a model: each property is a stage, made from the ones it uses."""
 
 import json
-import logging
-import shutil
-from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from trainer import clips, experiment, models, package
-from trainer.augment import Chain
-from trainer.batches import HeldOut, Part, Source, draw_batch
-from trainer.clips import Clips, Frames
-from trainer.corpora import read_catalogue
-from trainer.export import manifest
-from trainer.machine import check_gpu, cores
-from trainer.settings import Loaded, WakeWordSettings
-from trainer.steps import Steps, fingerprint
-from trainer.wakeword import phrases, preparation, recordings, synthesis
-from trainer.wakeword import report as wakeword_report
-from trainer.wakeword.engines import EngineError, piper, usable_engines
-from trainer.wakeword.preparation import AFTER_MARK_FRAMES, FeaturePlan
+from trainer import experiment, models, package, page, rejected
+from trainer.audio.augment import Chain
+from trainer.errors import UserError
+from trainer.models.streaming import StreamingSpec
+from trainer.run import Run
+from trainer.steps import fingerprint
+from trainer.store import Clips, build
+from trainer.wakeword import phrases, preparation, recordings, report, synthesis
+from trainer.wakeword.datasets import downloaded
+from trainer.wakeword.engines import piper, usable_engines
+from trainer.wakeword.preparation import FeaturePlan
 from trainer.wakeword.recordings import FilesPlan
+from trainer.wakeword.settings import WakeWordSettings
 from trainer.wakeword.synthesis import SoundPlan, SpeechPlan
-from trainer.workers import Workers, in_backend
+from trainer.workers import in_backend
 
-log = logging.getLogger("trainer")
-SECONDS_PER_SENTENCE = 1.8  # of synthesized speech, to turn hours into clips
+SECONDS_PER_SENTENCE = 1.8  # of synthesized speech, to convert hours to clips
 SECONDS_PER_NEGATIVE = 6.4
-AGREEMENT = 0.05  # mean difference of probability between the exported file and Keras that is let pass
-HELD_OUT = 10  # one voice, or clip, in ten is kept for the choice of weights and cutoff
+NOISES, ROOMS = 600, 300  # generated ones
+GENTLE = Chain(room=0.2, noise=0.2, equalizer=0.3, distortion=0.02, pitch=0.05)
+STAGES = {  # command -> what it makes
+    "synthesize": "synthesized",
+    "features": "features",
+    "export": "exported",
+    "train": "delivered",
+}
 
 
-@dataclass
-class Line:
-    """What all steps of one run share."""
+@dataclass(frozen=True)
+class Result:
+    """The finished files, the figures behind them, and whether anything had to be made."""
 
-    settings: WakeWordSettings
-    phrase: str
-    steps: Steps
-    workers: Workers
-    folders: dict[str, Path] = field(default_factory=dict)
-
-    def piper(self) -> piper.Model | None:
-        """Piper's model for the language, when there is one and the engines asked for allow it."""
-        s = self.settings
-        wanted = [name.strip() for name in s.engine.split(",")]
-        if "auto" not in wanted and "piper" not in wanted:
-            return None
-        found = piper.find(s.data_dir / "tools", s.language)
-        if found is None and "piper" in wanted:
-            raise EngineError(f"no Piper model for '{s.language}' under {s.data_dir / 'tools'}: put its .pt or .onnx there, with its .json")
-        return found
-
-    # --- clips ---------------------------------------------------------------------------------------------------
-
-    def speech(self, kind: str, count: int) -> Path:
-        """Synthesized clips of one kind."""
-        s = self.settings
-        voice = self.piper()
-        engines = usable_engines(s.language, s.engine)
-        plan = SpeechPlan(kind, self.phrase, s.language, engines, count, s.seed, voice.key if voice else "")
-
-        def make(out: Path) -> None:
-            said = replace(plan, rendered=str(out / "piper"))
-            if voice:
-                python = piper.environment(s.data_dir, voice)
-                piper.render(python, voice, synthesis.piper_texts(plan), out / "piper", s.batch_size, s.seed)
-            # speech engines remember what they said before (phases, random numbers): a fresh process a chunk, or a run that
-            # was cut off would differ from one that was not
-            self._build(synthesis.speak_chunk, said, count, synthesis.CHUNK, f"speaking ({kind})", out, fresh=True)
-            shutil.rmtree(out / "piper", ignore_errors=True)
-
-        self.folders[f"speak_{kind}"] = self.steps.run(f"speak_{kind}", make, {"plan": plan})
-        return self.folders[f"speak_{kind}"]
-
-    def sounds(self, kind: str, count: int) -> Path:
-        """Generated rooms or noises: the same for all phrases."""
-        plan = SoundPlan(kind, count, 1)
-        make = partial(self._build, synthesis.sound_chunk, plan, count, synthesis.CHUNK, f"making sounds ({kind})")
-        return self.steps.run(f"make_{kind}", make, {"plan": plan}, shared=True)
-
-    def recordings(self, kind: str, folder: Path) -> Path:
-        """The user's recordings as clips, with rejected.csv."""
-        files = recordings.audio_files(folder)
-        plan = FilesPlan(tuple(map(str, files)), whole=kind == "negative")
-
-        def make(out: Path) -> None:
-            self._build(recordings.read_chunk, plan, len(files), 1, f"reading ({kind})", out)
-            rejected = self.workers.run(partial(recordings.reason_for, plan), range(len(files)), f"checking ({kind})")
-            recordings.write_rejected(out / "rejected.csv", [r for r in rejected if r])
-
-        out = self.steps.run(f"read_{kind}", make, {"files": fingerprint(folder)}, version=2)
-        report_rejected(out, kind, len(files))
-        return out
-
-    # --- features --------------------------------------------------------------------------------------------------
-
-    def features(self, name: str, kind: str, source: Path, count: int, around: Surroundings, **changes: Any) -> Path:
-        """Augmented features of clips, heard in the surroundings given."""
-        plan = FeaturePlan(kind, str(source), str(around.speech), str(around.rooms), tuple(map(str, around.noises)), count,
-                           self.settings.seed, **changes)
-        paths = ("clips", "speech", "rooms", "noises")
-        told = {k: v for k, v in asdict(plan).items() if k not in paths}
-        used = {"clips": source, "speech": around.speech, "rooms": around.rooms}
-        used |= {f"noises_{i}": folder for i, folder in enumerate(around.noises)}
-        make = partial(self._build, preparation.feature_chunk, plan, count, preparation.CHUNK, f"features ({name})")
-        return self.steps.run(f"features_{name}", make, told, used, version=3)
-
-    def _build(self, make: Any, plan: Any, count: int, size: int, label: str, out: Path, fresh: bool = False) -> None:
-        clips.build(out, make, plan, -(-count // size), label, self.workers, fresh)
-
-
-def report_rejected(folder: Path, kind: str, total: int) -> None:
-    """Log how many recordings were set aside, with examples; an error when none is left."""
-    lines = (folder / "rejected.csv").read_text().splitlines()[1:]
-    if lines:
-        log.warning("%s recordings: %d of %d set aside (%s)", kind, len(lines), total, folder / "rejected.csv")
-        for line in lines[:5]:
-            log.warning("  %s", line.replace(",", ": ", 1))
-    if len(lines) == total:
-        raise recordings.RecordingsError(f"{kind} recordings: none of {total} can be used; the reasons are above")
+    folder: Path
+    model: Path
+    manifest: Path
+    figures: Mapping[str, Any]
+    made: bool
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Where clips are heard: rooms, noises, and other people's speech around them."""
+    """What clips are mixed with: rooms, noises, and other people's speech."""
 
     rooms: Path
     noises: tuple[Path, ...]
     speech: Path
 
 
-def downloaded(data_dir: Path) -> dict[str, list[Path]]:
-    """Stores of the training data sets that are ready, by kind (corpora.py)."""
-    found: dict[str, list[Path]] = {"rooms": [], "noise": [], "negatives": []}
-    for corpus in read_catalogue():
-        home = data_dir / "training_datasets" / corpus.name
-        if (home / "ready").exists():
-            found[corpus.kind] += sorted((home / "frames").iterdir()) if corpus.kind == "negatives" else [home / "clips"]
-    return found
-
-
-def prepare(line: Line) -> dict[str, Path]:
-    """All features of a run, by source name: real corpora where they are downloaded, the starter data where not."""
-    s = line.settings
-    real = downloaded(s.data_dir)
-    generated = line.sounds("noise", 600)
-    phrase = line.speech("phrase", s.samples)
-    confusion = line.speech("confusion", max(200, s.samples // 2))
-    speech = line.speech("speech", max(100, int(s.speech_hours * 3600 / SECONDS_PER_SENTENCE)))
-    around = Surroundings((real["rooms"] or [line.sounds("room", 300)])[0], (generated, *real["noise"]), speech)
-    negatives = int(s.speech_hours * 3600 / SECONDS_PER_NEGATIVE)
-    found = {
-        "phrase": line.features("phrase", "phrase", phrase, s.samples, around),
-        "confusion": line.features("confusion", "speech", confusion, max(100, s.samples // 8), around),
-        "speech": line.features("speech", "speech", speech, negatives, around),
-        "broken": line.features("broken", "broken", phrase, max(100, s.samples // 16), around),
-        "noise": line.features("noise", "noise", generated, max(60, negatives // 5), around),
-    }
-    for store in real["noise"]:
-        name = f"noise_{store.parent.name}"
-        found[name] = line.features(name, "noise", store, int(Clips(store).seconds / SECONDS_PER_NEGATIVE), around)
-    for store in real["negatives"]:
-        found[f"negatives_{store.name}"] = store
-    if s.personal_samples:
-        own = line.recordings("personal", s.personal_samples)
-        many = len(Clips(own))
-        found["personal"] = line.features("personal", "phrase", own, min(many * 500, max(4000, s.samples // 2)), around, varied=True)
-        found["broken_personal"] = line.features("broken_personal", "broken", own, max(200, min(many * 20, 2000)), around)
-    if s.negative_samples:
-        own = line.recordings("negative", s.negative_samples)
-        many = int(Clips(own).seconds / SECONDS_PER_NEGATIVE) + 1
-        found["negative"] = line.features("negative", "speech", own, max(64, many * 2), around, chain=GENTLE)
-    return found
-
-
-GENTLE = Chain(room=0.2, noise=0.2, equalizer=0.3, distortion=0.02, pitch=0.05)
-# share of a batch and label
-SHARES = {
-    "phrase": (0.3, 1.0), "personal": (0.2, 1.0), "confusion": (0.2, 0.0), "broken": (0.06, 0.0), "broken_personal": (0.1, 0.0),
-    "speech": (0.27, 0.0), "noise": (0.1, 0.0), "negative": (0.2, 0.0), "negatives": (0.1, 0.0),
-}
-
-
-def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], HeldOut]:
-    """What is trained on, and what is held out of it."""
-    sources: list[Source] = []
-    ambient: list[Part] = []
-    near_misses: list[Part] = []
-    phrases: Part | None = None
-    for name, folder in prepared.items():
-        frames = Frames(folder)
-        share, label = SHARES.get(name) or SHARES[name.split("_")[0]]
-        if name == "phrase" and "personal" in prepared:
-            share = 0.15
-        number = frames.index["group"] if name == "phrase" else np.arange(len(frames))
-        held = number % HELD_OUT == 0
-        if name in ("personal", "broken_personal"):  # too few voices to spare any
-            held[:] = False
-        train, out = np.flatnonzero(~held), np.flatnonzero(held)
-        if not len(train) or (name == "phrase" and not len(out)):
-            train, out = np.arange(len(frames)), np.arange(0, len(frames), HELD_OUT)
-        after = AFTER_MARK_FRAMES if label > 0 else None
-        sources.append(Source(name, frames, train, share, label, after_mark=after))
-        if name == "phrase":
-            phrases = frames, out[:1500]
-        elif len(out):
-            (near_misses if name in ("confusion", "broken") else ambient).append((frames, out))
-    assert phrases is not None
-    return sources, HeldOut(phrases, ambient, near_misses)
-
-
-def train(line: Line, prepared: dict[str, Path]) -> Path:
-    """The trained weights (weights.npz)."""
-    s = line.settings
-
-    def make(out: Path) -> None:
-        if s.keras_backend == "tensorflow":
-            fit(s, prepared, out)
-        else:  # a process has one backend, and exporting needs TensorFlow
-            in_backend(s.keras_backend, fit, s, prepared, out)
-
-    params = {"model": s.model, "spec": models.spec_of(s.model), "steps": s.training_steps, "batch": s.training_batch_size,
-              "learning_rate": s.learning_rate, "weight_decay": s.weight_decay, "seed": s.seed, "backend": s.keras_backend}
-    return line.steps.run("train", make, params, prepared, version=2)
-
-
-def fit(s: WakeWordSettings, prepared: dict[str, Path], out: Path) -> None:
-    """Train from the checkpoint in `out`, if any, to weights.npz there. Raises Stopped and TrainingError."""
-    import keras
-
-    from trainer.training import Loop, cosine_adamw
-    from trainer.wakeword.learning import Learning
-
-    spec = models.spec_of(s.model)
-    keras.utils.set_random_seed(s.seed)
-    if not s.resume:
-        (out / "checkpoint.npz").unlink(missing_ok=True)
-    sources, held_out = sources_of(prepared)
-    model = models.build(spec)
-    every = 500 if s.training_steps <= 10_000 else 1000
-    learning = Learning(spec, sources, held_out, s.training_steps, every, s.seed, out)
-
-    def batch(step: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return draw_batch(sources, learning.hard, 0.5, s.training_batch_size, spec.frames, s.seed, step)
-
-    optimizer = cosine_adamw(s.training_steps, s.learning_rate, s.weight_decay)
-    Loop(model, batch, s.training_steps, 250, out, learning, optimizer, keras.losses.BinaryCrossentropy(from_logits=True)).run()
-    np.savez(out / "weights.npz", *learning.best)
-    (out / "checkpoint.npz").unlink()
-
-
-def prove_export(line: Line) -> None:
-    """An untrained model through the whole export, before hours are spent: converted, checked, run in TFLite Micro."""
-    spec = models.spec_of(line.settings.model)
-
-    def make(out: Path) -> None:
-        from trainer.export import tflite
-
-        sample = np.random.default_rng(0).integers(0, 256, (2, spec.frames, 40), dtype=np.uint8)
-        data = tflite.streaming_tflite(models.build(spec, "stream"), sample, spec.stride)
-        (out / "model.tflite").write_bytes(data)
-        tflite.check(data)
-        tflite.arena_bytes(out / "model.tflite")
-
-    line.steps.run("prove_export", make, {"spec": spec, "model": line.settings.model}, version=2, shared=True)
-
-
-def export(line: Line, prepared: dict[str, Path], trained: Path) -> Path:
-    """model.tflite and export.json: converted, checked, measured, cutoff and window chosen on held-out clips."""
-    s = line.settings
-    spec = models.spec_of(s.model)
-
-    def make(out: Path) -> None:
-        from trainer.export import tflite
-        from trainer.wakeword.operating_point import calibrate, choose
-
-        model = load_weights(spec, trained)
-        sources, held_out = sources_of(prepared)
-        shift, scale = calibrate(in_form(model, spec, "scan"), spec, held_out, s.false_accepts_per_hour)
-        head = model.get_layer("head")
-        head.kernel.assign(head.kernel / scale)
-        head.bias.assign((head.bias - shift) / scale)
-        windows = draw_batch(sources, [], 0.0, 150, spec.frames, s.seed, 1 << 30)[0]
-        data = tflite.streaming_tflite(in_form(model, spec, "stream"), windows, spec.stride)
-        (out / "model.tflite").write_bytes(data)
-        told = tflite.check(data)
-        told["calibration"] = {"shift": shift, "scale": scale}
-        told["arena_measured"], told["arena"] = tflite.arena_bytes(out / "model.tflite")
-        told |= choose(data, spec, in_form(model, spec, "scan"), held_out, s.false_accepts_per_hour)
-        if told["agreement"]["mean"] > AGREEMENT:
-            raise tflite.ExportError(f"the exported model differs from Keras by {told['agreement']['mean']:.3f} on average; at most {AGREEMENT}")
-        (out / "export.json").write_text(json.dumps(told, indent=1) + "\n")
-
-    params = {"limit": s.false_accepts_per_hour, "model": s.model, "spec": spec, "seed": s.seed}
-    return line.steps.run("export", make, params, {**prepared, "trained": trained}, version=3)
-
-
-def load_weights(spec: Any, trained: Path) -> Any:
-    """The trained model, in its `train` form."""
-    model = models.build(spec)
-    with np.load(trained / "weights.npz") as saved:
-        for i, weight in enumerate(model.weights):
-            weight.assign(saved[f"arr_{i}"])
-    return model
-
-
-def in_form(model: Any, spec: Any, form: str) -> Any:
-    """The same weights in another form."""
-    from trainer.models.layers import copy_weights
-
-    other = models.build(spec, form)
-    copy_weights(model, other)
-    return other
-
-
-def finish(line: Line, exported: Path, title: str) -> Path:
-    """The user's files: <phrase>.tflite, its manifest, report data; proved in pymicro-wakeword."""
-    s, name = line.settings, phrases.slug(line.phrase)
-
-    def make(out: Path) -> None:
-        from trainer.wakeword.client import wakes
-
-        told = json.loads((exported / "export.json").read_text())
-        shutil.copyfile(exported / "model.tflite", out / f"{name}.tflite")
-        micro = manifest.Micro(
-            probability_cutoff=told["cutoff"], sliding_window_size=told["window"], feature_step_size=10,
-            tensor_arena_size=told["arena"], minimum_esphome_version=manifest.MINIMUM_ESPHOME,
-        )
-        manifest.write(out / f"{name}.json", manifest.Manifest(
-            wake_word=title, author=s.author, model=f"{name}.tflite", trained_languages=[s.language.split("-")[0]], micro=micro))
-        said, other = Clips(line.folders["speak_phrase"]), Clips(line.folders["speak_speech"])
-        hits = wakes(out / f"{name}.json", [said[i] for i in range(0, min(len(said), 2000), 50)])
-        false = wakes(out / f"{name}.json", [other[i] for i in range(0, min(len(other), 2000), 50)])
-        proof = {"phrases": len(hits), "woke": sum(hits), "others": len(false), "woke_wrongly": sum(false)}
-        if not any(hits):
-            log.warning("in pymicro-wakeword the model wakes at none of %d clips of the phrase: train longer", len(hits))
-        (out / "client.json").write_text(json.dumps(proof) + "\n")
-
-    params = {"title": title, "author": s.author, "name": name, "language": s.language}
-    return line.steps.run("finish", make, params, {"exported": exported})
-
-
 @dataclass(frozen=True)
-class Result:
-    """Where the files are, and whether anything had to be made."""
+class Pipeline:
+    """One phrase. Raises UserError and Stopped from any property."""
 
-    folder: Path
-    model: Path
-    manifest: Path
-    made: bool
+    run: Run[WakeWordSettings]
+    phrase: str
+    title: str
 
+    @property
+    def name(self) -> str:
+        """File name of the phrase."""
+        return phrases.slug(self.phrase)
 
-def train_wake_word(loaded: Loaded, phrase: str, title: str, steps: Steps, log_file: Path) -> Result:
-    """The whole line. Raises the one-line errors of its parts, and Stopped."""
-    s = loaded.settings
-    name = phrases.slug(phrase)
-    check_gpu(s.keras_backend)
-    phrases.spoken(phrase, s.language)
-    for folder in filter(None, (s.personal_samples, s.negative_samples)):
-        recordings.audio_files(folder)  # a wrong path is told now, not after an hour
-    with Workers(s.workers or cores()) as workers:
-        line = Line(s, phrase, steps, workers)
-        line.piper()
-        prove_export(line)
-        prepared = prepare(line)
-        trained = train(line, prepared)
-        exported = export(line, prepared, trained)
-        finished = finish(line, exported, title)
+    def check_input(self) -> None:
+        """Find what is wrong with the phrase and the folders before hours are spent."""
+        s = self.run.settings
+        phrases.phonemes(self.phrase, s.language)
+        for folder in filter(None, (s.personal_samples, s.negative_samples)):
+            recordings.audio_files(folder)
+        self.piper  # noqa: B018  (looks for its model)
 
-    def files() -> dict[str, Path]:
-        record = experiment.record(loaded, steps, phrase=phrase, title=title, export=json.loads((exported / "export.json").read_text()),
-                                   client=json.loads((finished / "client.json").read_text()))
-        experiment.write(finished / "experiment.json", record)
-        wakeword_report.training_report(finished / "report.html", record, trained)
-        found = {f: finished / f for f in (f"{name}.tflite", f"{name}.json", "report.html", "experiment.json")}
-        return found | {"logs": trained / "logs", "training.log": log_file}
+    @cached_property
+    def piper(self) -> piper.Model | None:
+        """Piper's model for the language, if there is one and the engines asked for allow it."""
+        s = self.run.settings
+        wanted = [name.strip() for name in s.engine.split(",")]
+        if "auto" not in wanted and "piper" not in wanted:
+            return None
+        tools = s.data_dir / "tools"
+        found = piper.find(tools, s.language)
+        if found is None and "piper" in wanted:
+            raise UserError(
+                f"no Piper model for '{s.language}' under {tools}: put its .pt or .onnx there, "
+                "with its .json"
+            )
+        return found
 
-    folder, made = package.deliver(finished, s.data_dir / "output", f"{name}-{s.samples}-{s.training_steps}", files, proof=f"{name}.tflite")
-    return Result(folder, folder / f"{name}.tflite", folder / f"{name}.json", made=made)
+    # --- clips
+
+    @cached_property
+    def synthesized(self) -> dict[str, Path]:
+        """Synthesized clips by kind: the phrase, confusable phrases, other speech."""
+        s = self.run.settings
+        sentences = int(s.speech_hours * 3600 / SECONDS_PER_SENTENCE)
+        counts = {
+            "phrase": s.samples,
+            "confusable": max(200, s.samples // 2),
+            "speech": max(100, sentences),
+        }
+        return {kind: self._synthesize(kind, count) for kind, count in counts.items()}
+
+    def _synthesize(self, kind: str, count: int) -> Path:
+        s, voice = self.run.settings, self.piper
+        engines = usable_engines(s.language, s.engine)
+        key = voice.key if voice else ""
+        plan = SpeechPlan(kind, self.phrase, s.language, engines, count, s.seed, key)
+
+        def make(out: Path, s: WakeWordSettings) -> None:
+            synthesis.build(plan, voice, s.data_dir, s.batch_size, self.run.workers, out)
+
+        params = {"plan": plan, **({"batch_size": s.batch_size} if voice else {})}
+        return self.run.step(f"synthesize_{kind}", make, params=params)
+
+    def _sounds(self, kind: str, count: int) -> Path:
+        """Generated rooms or noises: the same for all phrases."""
+        plan = SoundPlan(kind, count, 1)
+
+        def make(out: Path, _: WakeWordSettings) -> None:
+            chunks = -(-count // synthesis.CHUNK)
+            label = f"generating ({kind})"
+            build(out, synthesis.sound_chunk, plan, chunks, label, self.run.workers)
+
+        return self.run.step("sounds", make, params={"plan": plan}, part=kind, shared=True)
+
+    def _recordings(self, kind: str, folder: Path) -> Path:
+        """The user's recordings as clips; those that cannot be used are listed in rejected.csv."""
+        files = recordings.audio_files(folder)
+        plan = FilesPlan(tuple(map(str, files)), whole=kind == "negative")
+
+        def make(out: Path, _: WakeWordSettings) -> None:
+            label = f"reading ({kind})"
+            build(out, recordings.read_chunk, plan, len(files), label, self.run.workers)
+
+        params = {"files": fingerprint(folder)}
+        out = self.run.step("read", make, params=params, version=3, part=kind)
+        refused = rejected.read(out / rejected.FILE)
+        rejected.report(refused, len(files), f"{kind} recordings", out / rejected.FILE)
+        if len(refused) == len(files):
+            raise UserError(
+                f"{kind} recordings: none of {len(files)} can be used; the reasons are above"
+            )
+        return out
+
+    # --- features
+
+    @cached_property
+    def features(self) -> dict[str, Path]:
+        """Augmented features by source: of downloaded corpora, or of generated sounds."""
+        s, clips, around = self.run.settings, self.synthesized, self._surroundings
+        negatives = int(s.speech_hours * 3600 / SECONDS_PER_NEGATIVE)
+        noise, confusables = self._generated_noise, clips["confusable"]
+        phrase, speech = clips["phrase"], clips["speech"]
+        found = {
+            "phrase": self._features("phrase", "phrase", phrase, s.samples),
+            "confusable": self._features(
+                "confusable", "speech", confusables, max(100, s.samples // 8)
+            ),
+            "speech": self._features("speech", "speech", speech, negatives),
+            "broken": self._features("broken", "broken", phrase, max(100, s.samples // 16)),
+            "noise": self._features("noise", "noise", noise, max(60, negatives // 5)),
+        }
+        for store in around.noises[1:]:
+            count = int(Clips(store).seconds / SECONDS_PER_NEGATIVE)
+            part = store.parent.name
+            found[f"noise_{part}"] = self._features("noise", "noise", store, count, part)
+        for store in self._downloaded["negatives"]:
+            found[f"negatives_{store.name}"] = store
+        return found | self._own_features()
+
+    def _own_features(self) -> dict[str, Path]:
+        """Features of the user's own recordings."""
+        s, found = self.run.settings, {}
+        if s.personal_samples:
+            own = self._recordings("personal", s.personal_samples)
+            many = len(Clips(own))
+            count = min(many * 500, max(4000, s.samples // 2))
+            broken = max(200, min(many * 20, 2000))
+            found["personal"] = self._features("personal", "phrase", own, count, varied=True)
+            found["broken_personal"] = self._features("broken_personal", "broken", own, broken)
+        if s.negative_samples:
+            own = self._recordings("negative", s.negative_samples)
+            count = max(64, 2 * (int(Clips(own).seconds / SECONDS_PER_NEGATIVE) + 1))
+            found["negative"] = self._features("negative", "speech", own, count, chain=GENTLE)
+        return found
+
+    @cached_property
+    def _downloaded(self) -> dict[str, list[Path]]:
+        return downloaded(self.run.settings.data_dir)
+
+    @cached_property
+    def _generated_noise(self) -> Path:
+        return self._sounds("noise", NOISES)
+
+    @cached_property
+    def _surroundings(self) -> Surroundings:
+        noises = (self._generated_noise, *self._downloaded["noise"])
+        rooms = (self._downloaded["rooms"] or [self._sounds("room", ROOMS)])[0]
+        return Surroundings(rooms, noises, self.synthesized["speech"])
+
+    def _features(
+        self, name: str, kind: str, source: Path, count: int, part: str = "", **changes: Any
+    ) -> Path:
+        """Augmented features of clips: see preparation.FeaturePlan."""
+        around, seed = self._surroundings, self.run.settings.seed
+        folders = str(source), str(around.speech), str(around.rooms)
+        noises = tuple(map(str, around.noises))
+        plan = FeaturePlan(kind, *folders, noises, count, seed, **changes)
+
+        def make(out: Path, _: WakeWordSettings) -> None:
+            chunks, label = -(-count // preparation.CHUNK), f"features ({name})"
+            build(out, preparation.feature_chunk, plan, chunks, label, self.run.workers)
+
+        paths = ("clips", "speech", "rooms", "noises")
+        params = {k: v for k, v in asdict(plan).items() if k not in paths}
+        inputs = {"clips": source, "speech": around.speech, "rooms": around.rooms}
+        inputs |= {f"noises_{i}": folder for i, folder in enumerate(around.noises)}
+        return self.run.step(f"features_{name}", make, inputs, params, version=3, part=part)
+
+    # --- model
+
+    @cached_property
+    def _spec(self) -> StreamingSpec:
+        return models.spec_of(self.run.settings.model)
+
+    @cached_property
+    def proved(self) -> Path:
+        """An untrained model through the whole export, before hours are spent."""
+
+        def make(out: Path, s: WakeWordSettings) -> None:
+            from trainer.wakeword import exporting
+
+            exporting.prove(s, out)
+
+        return self.run.step("prove_export", make, {}, {"spec": self._spec}, version=2, shared=True)
+
+    @cached_property
+    def trained(self) -> Path:
+        """The trained weights (weights.npz)."""
+        self.proved  # noqa: B018  (before hours are spent)
+        prepared = self.features
+
+        def make(out: Path, s: WakeWordSettings) -> None:
+            from trainer.wakeword import learning
+
+            if s.keras_backend == "tensorflow":
+                learning.fit(s, prepared, out)
+            else:  # a process has one backend, and exporting needs TensorFlow
+                in_backend(s.keras_backend, learning.fit, s, prepared, out)
+
+        return self.run.step("train", make, prepared, {"spec": self._spec}, version=2)
+
+    @cached_property
+    def exported(self) -> Path:
+        """model.tflite and export.json: converted, checked, measured, with cutoff and window."""
+        prepared, trained = self.features, self.trained
+
+        def make(out: Path, s: WakeWordSettings) -> None:
+            from trainer.wakeword import exporting
+
+            exporting.export(s, prepared, trained, out)
+
+        inputs = {**prepared, "trained": trained}
+        return self.run.step("export", make, inputs, {"spec": self._spec}, version=3)
+
+    @cached_property
+    def packaged(self) -> Path:
+        """<phrase>.tflite and its manifest, run in pymicro-wakeword (client.json)."""
+        exported, clips = self.exported, self.synthesized
+
+        def make(out: Path, s: WakeWordSettings) -> None:
+            from trainer.wakeword import exporting
+
+            exporting.write_package(s, self.name, self.title, exported, clips, out)
+
+        params = {"title": self.title, "name": self.name}
+        return self.run.step("package", make, {"exported": exported}, params)
+
+    @cached_property
+    def delivered(self) -> Result:
+        """The user's folder."""
+        s, name, packaged = self.run.settings, self.name, self.packaged
+        export = json.loads((self.exported / "export.json").read_text())
+        client = json.loads((packaged / "client.json").read_text())
+
+        def files() -> dict[str, Path]:
+            parts = {"phrase": self.phrase, "title": self.title, "export": export}
+            record = experiment.record(self.run, **parts, client=client)
+            experiment.write(packaged / "experiment.json", record)
+            page.write(report.training_page(record, self.trained), packaged / "report.html")
+            names = (f"{name}.tflite", f"{name}.json", "report.html", "experiment.json")
+            found = {file: packaged / file for file in names}
+            return found | {"logs": self.trained / "logs", "training.log": self.run.log_file}
+
+        target = f"{name}-{s.samples}-{s.training_steps}"
+        folder, made = package.deliver(
+            packaged, s.data_dir / "output", target, files, proof=f"{name}.tflite"
+        )
+        figures = {**export, "client": client}
+        return Result(folder, folder / f"{name}.tflite", folder / f"{name}.json", figures, made)
+
+    def summary_rows(self) -> list[tuple[str, float]]:
+        """(what was done, seconds) for the table at the end of a run."""
+        s, spent = self.run.settings, self.run.steps.seconds
+
+        def total(*prefixes: str) -> float:
+            return sum(seconds for name, seconds in spent.items() if name.startswith(prefixes))
+
+        synthesis_seconds = total("synthesize", "sounds", "read")
+        return [
+            (f"Generate {s.samples} samples, {s.batch_size}/batch", synthesis_seconds),
+            (f"Augment {s.samples} samples", total("features")),
+            (f"{s.training_steps} training steps", total("train")),
+            ("Export and proof", total("prove_export", "export", "package")),
+        ]

@@ -1,6 +1,4 @@
-"""From clips to features: where a clip stands in what the device hears, then rooms, noise and the micro front-end."""
-
-from __future__ import annotations
+"""From clips to features: a scene around the clip, rooms, noise, then the micro front-end."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,16 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import audio
-from trainer.audio import SAMPLE_RATE_HZ, Audio
-from trainer.augment import Augmenter, Chain, change_tempo
-from trainer.batches import COLD_SHARE
-from trainer.clips import Clips, Row
-from trainer.features import STEP_SAMPLES, WINDOW_SAMPLES, features
+from trainer.audio import io as audio
+from trainer.audio.augment import Augmenter, Chain, change_tempo
+from trainer.audio.io import SAMPLE_RATE_HZ, Audio
+from trainer.audio.micro_frontend import STEP_SAMPLES, WINDOW_SAMPLES, features
+from trainer.store import Clips, Row
+from trainer.wakeword.batches import COLD_SHARE
 
 CHUNK = 64
-PHRASE_SAMPLES = int(3.2 * SAMPLE_RATE_HZ)  # the noise estimate settles in the second before the model's window
-EARLIEST_SAMPLES = int(0.9 * SAMPLE_RATE_HZ)  # devices take no notice in their first 0.74 s
+# a second before the model's window, in which the noise estimate settles
+PHRASE_SAMPLES = int(3.2 * SAMPLE_RATE_HZ)
+EARLIEST_SAMPLES = int(0.9 * SAMPLE_RATE_HZ)  # devices ignore their first 0.74 s
 NEGATIVE_SAMPLES = int(6.4 * SAMPLE_RATE_HZ)
 DEFAULT_CHAIN = Chain()
 AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
@@ -28,9 +27,9 @@ AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the ph
 class FeaturePlan:
     """`count` augmented clips of one kind, made from `clips`.
 
-    kind "phrase": one clip, its end before the end of 3.2 s, with silence, noise or speech around it.
-    kind "speech": clips one after another for 6.4 s. kind "broken": recordings of the phrase cut, reversed and
-    shuffled (their voices and microphones without the phrase). kind "noise": noise alone, silence, single sounds.
+    Kinds: "phrase": one clip near the end of 3.2 s, with silence, noise or speech around it;
+    "speech": clips one after another for 6.4 s; "broken": recordings of the phrase cut, reversed
+    and shuffled (voices and microphones without the phrase); "noise": noise, silence, sounds.
     """
 
     kind: str
@@ -41,7 +40,7 @@ class FeaturePlan:
     count: int
     seed: int
     chain: Chain = DEFAULT_CHAIN
-    varied: bool = False  # recordings: also change tempo and size of head, as synthesis does by itself
+    varied: bool = False  # recordings: also speaker perturbation, which synthesis does by itself
 
 
 @cache
@@ -70,22 +69,24 @@ def mark_frame(sample: int) -> int:
 def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     clips = _open(plan.clips)
     i = number % len(clips)
-    said = vary(clips[i], rng) if plan.varied else clips[i]
+    word = vary(clips[i], rng) if plan.varied else clips[i]
     end = PHRASE_SAMPLES - int(rng.uniform(0.34, 0.7) * SAMPLE_RATE_HZ)
-    if rng.random() < COLD_SHARE:  # called soon after the device has started
-        end = min(end, max(EARLIEST_SAMPLES, len(said)) + int(rng.uniform(0.0, 1.0) * SAMPLE_RATE_HZ))
-    start = end - len(said)
+    if rng.random() < COLD_SHARE:  # soon after the start of the device
+        end = min(
+            end, max(EARLIEST_SAMPLES, len(word)) + int(rng.uniform(0.0, 1.0) * SAMPLE_RATE_HZ)
+        )
+    start = end - len(word)
     scene = np.zeros(PHRASE_SAMPLES, np.float32)
-    scene[max(0, start) : end] = said[max(0, -start) :]
+    scene[max(0, start) : end] = word[max(0, -start) :]
     draw, speech = rng.random(), _open(plan.speech)
     if draw < 0.3 and len(speech):  # somebody spoke before
-        before = _like(speech[int(rng.integers(len(speech)))], said, rng)
+        before = _like(speech[int(rng.integers(len(speech)))], word, rng)
         stop = start - int(rng.uniform(0.05, 0.6) * SAMPLE_RATE_HZ)
         if stop > 0:
             part = before[-stop:]
             scene[stop - len(part) : stop] += part
     if rng.random() < 0.25 and len(speech):  # ... or goes on with a command
-        after = _like(speech[int(rng.integers(len(speech)))], said, rng)
+        after = _like(speech[int(rng.integers(len(speech)))], word, rng)
         begin = end + int(rng.uniform(0.08, 0.3) * SAMPLE_RATE_HZ)
         part = after[: PHRASE_SAMPLES - begin]
         scene[begin : begin + len(part)] += part
@@ -99,7 +100,8 @@ def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
 def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     clips = _open(plan.clips)
     scene = np.zeros(NEGATIVE_SAMPLES, np.float32)
-    # half of the talk begins after a silence, as the phrase does: else a model learns that whoever begins to speak calls it
+    # half of the speech begins after silence, as the phrase does: otherwise a model learns that
+    # speech after silence is the phrase
     quiet = rng.random() < 0.5
     at = first_sound = int(rng.uniform(0, 3.5) * SAMPLE_RATE_HZ) if quiet else 0
     order = np.random.default_rng([plan.seed, 29]).permutation(len(clips))
@@ -109,13 +111,15 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     while at < NEGATIVE_SAMPLES:
         i = int(order[(first + step) % len(clips)])
         group = int(clips.index["group"][i]) if group < 0 else group
-        said = clips[i]
+        word = clips[i]
         if plan.varied:
-            said = vary(said, rng)
-        said = said * np.float32(10 ** (rng.uniform(-6, 6) / 20))
-        part = said[: NEGATIVE_SAMPLES - at]
+            word = vary(word, rng)
+        word = word * np.float32(10 ** (rng.uniform(-6, 6) / 20))
+        part = word[: NEGATIVE_SAMPLES - at]
         scene[at : at + len(part)] = part
-        at += len(part) + int((rng.uniform(0.6, 2.5) if quiet else rng.exponential(0.25)) * SAMPLE_RATE_HZ)
+        at += len(part) + int(
+            (rng.uniform(0.6, 2.5) if quiet else rng.exponential(0.25)) * SAMPLE_RATE_HZ
+        )
         step += 1
     return _negative(plan, scene, rng, 0.2, first_sound), group, -1
 
@@ -127,8 +131,8 @@ def _broken(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     while at < NEGATIVE_SAMPLES:
         i = int(rng.integers(len(clips)))
         group = int(clips.index["group"][i]) if group < 0 else group
-        said = break_phrase(vary(clips[i], rng), rng)
-        part = said[: NEGATIVE_SAMPLES - at]
+        word = break_phrase(vary(clips[i], rng), rng)
+        part = word[: NEGATIVE_SAMPLES - at]
         scene[at : at + len(part)] = part
         at += len(part) + int(rng.uniform(0.02, 0.9) * SAMPLE_RATE_HZ)
     return _negative(plan, scene, rng, 0.2), group, -1
@@ -141,32 +145,45 @@ def _noise(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         i = int(rng.integers(len(clips)))
         scene = clips.piece(i, int(rng.integers(clips.index["length"][i])), NEGATIVE_SAMPLES)
     if rng.random() < 0.3:  # single sounds: silence around them
-        scene *= (np.repeat(rng.random(32), NEGATIVE_SAMPLES // 32 + 1)[:NEGATIVE_SAMPLES] < 0.3).astype(np.float32)
+        scene *= (
+            np.repeat(rng.random(32), NEGATIVE_SAMPLES // 32 + 1)[:NEGATIVE_SAMPLES] < 0.3
+        ).astype(np.float32)
     return _negative(plan, scene, rng, 0.6), number, -1
 
 
-def _negative(plan: FeaturePlan, scene: Audio, rng: np.random.Generator, interrupted: float, first_sound: int = 0) -> np.ndarray:
-    """Augmented features of a negative scene, in a share of them interrupted. `first_sound`: where its speech begins."""
+def _negative(
+    plan: FeaturePlan,
+    scene: Audio,
+    rng: np.random.Generator,
+    interrupted: float,
+    first_sound: int = 0,
+) -> np.ndarray:
+    """Augmented features of a negative scene; a share is interrupted. `first_sound`: of speech."""
     changed = _augmenter(plan.chain, plan.rooms, plan.noises, NEGATIVE_SAMPLES)(scene, 0, rng)
     open_microphone(changed, first_sound, rng)
     return features(interrupt(changed, rng) if rng.random() < interrupted else changed)
 
 
 def open_microphone(samples: Audio, start: int, rng: np.random.Generator) -> None:
-    """In place, in four of ten: silence until up to 1.3 s before `start`, so that the background begins with the speech."""
+    """In place, in four of ten: silence until up to 1.3 s before `start`, so that the background
+    begins with the speech."""
     if rng.random() < 0.4:
-        samples[: max(0, start - int(rng.uniform(0, 1.3) * SAMPLE_RATE_HZ))] *= rng.choice([0.0, 1e-3])
+        samples[: max(0, start - int(rng.uniform(0, 1.3) * SAMPLE_RATE_HZ))] *= rng.choice(
+            [0.0, 1e-3]
+        )
 
 
 def interrupt(samples: Audio, rng: np.random.Generator) -> Audio:
-    """Cut into stretches of other levels, many of them silent, that begin at once or within two seconds.
+    """Stretches of other levels, many silent, that begin at once or within two seconds.
 
-    The front-end's noise estimate falls to nothing in silence, and whatever comes next, the sea or a saw, is then as
-    large as a shouted word: without such examples a model wakes at every start of a sound.
+    The front-end's noise estimate falls to zero in silence, and the next sound is then as large as
+    a shouted word: without such examples a model wakes at every start of a sound.
     """
     cuts = np.sort(rng.integers(0, len(samples), rng.integers(1, 5)))
     levels = rng.choice([0.0, 1e-3, 0.1, 1.0], len(cuts) + 1, p=[0.4, 0.15, 0.1, 0.35])
-    gains = np.repeat(levels, np.diff(np.concatenate([[0], cuts, [len(samples)]]))).astype(np.float32)
+    gains = np.repeat(levels, np.diff(np.concatenate([[0], cuts, [len(samples)]]))).astype(
+        np.float32
+    )
     for cut in cuts:
         length = int(rng.choice([0.0, 0.3, 2.0]) * rng.random() * SAMPLE_RATE_HZ)
         ramp = gains[cut : cut + length]
@@ -180,7 +197,7 @@ _MAKERS = {"phrase": _phrase, "speech": _speech, "broken": _broken, "noise": _no
 
 
 def vary(samples: Audio, rng: np.random.Generator) -> Audio:
-    """Another head and another hurry: resampled by up to 22 %, and in two of three spoken up to a third slower or faster."""
+    """Speaker perturbation: resampled by up to 22 %, tempo changed by up to a third."""
     if rng.random() < 0.67:
         samples = change_tempo(samples, float(np.exp(rng.uniform(-0.3, 0.25))))
     factor = float(np.exp(rng.uniform(-0.2, 0.2)))
@@ -188,7 +205,7 @@ def vary(samples: Audio, rng: np.random.Generator) -> Audio:
 
 
 def break_phrase(samples: Audio, rng: np.random.Generator) -> Audio:
-    """A recording of the phrase with the phrase taken out: a part of it, reversed, or its pieces in another order."""
+    """A recording without the phrase: a part of it, reversed, or its pieces in another order."""
     kind, total = rng.integers(5), len(samples)
     if kind == 0:
         return samples[: int(total * rng.uniform(0.3, 0.62))]
@@ -208,4 +225,6 @@ def break_phrase(samples: Audio, rng: np.random.Generator) -> Audio:
 
 def _like(samples: Audio, model: Audio, rng: np.random.Generator) -> Audio:
     """At the loudness of `model`, give or take."""
-    return samples * np.float32(audio.rms(model) / (audio.rms(samples) + 1e-6) * 10 ** (rng.uniform(-8, 3) / 20))
+    return samples * np.float32(
+        audio.rms(model) / (audio.rms(samples) + 1e-6) * 10 ** (rng.uniform(-8, 3) / 20)
+    )

@@ -1,30 +1,28 @@
-"""Who speaks: one drawn voice is an engine, a voice of it, and a manner (tempo, pitch, size of the head)."""
-
-from __future__ import annotations
+"""Speech engines: a drawn voice is an engine, a voice of it, tempo, pitch, vocal tract length."""
 
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from trainer.audio import Audio
+from trainer.audio.io import Audio
+from trainer.errors import UserError
 from trainer.wakeword.engines import espeak, flite
-from trainer.wakeword.engines.espeak import EngineError
 
 IN_PROCESS = ("espeak", "flite")
-# flite's three voices come from people, espeak-ng's hundreds from a formula; both are needed, and English has both
+# flite's voices are made from recordings, espeak-ng's from formulas; English uses both
 FLITE_SHARE = 0.4
 
-__all__ = ["IN_PROCESS", "EngineError", "Voice", "draw_voice", "load_engines", "usable_engines"]
+__all__ = ["IN_PROCESS", "UserError", "Voice", "draw_voice", "load_engines", "usable_engines"]
 
 
 @dataclass(frozen=True)
 class Voice:
-    """A drawn voice; `speak` is a pure function of it and the text."""
+    """A drawn voice; `speak` depends on it and the text only."""
 
     engine: str
     name: str
-    tempo: float  # 1 is the engine's ordinary tempo
+    tempo: float  # 1 is the engine's default
     pitch: float  # 0 ... 1 of the engine's range
     pitch_range: float  # 0 ... 1
     timbre: float  # factor on all formants
@@ -35,40 +33,43 @@ class Voice:
         return zlib.crc32(f"{self.engine}/{self.name}".encode()) & 0x7FFFFFFF
 
     def speak(self, text: str) -> Audio:
-        """Say `text` at 16 kHz. Raises EngineError."""
+        """Synthesize `text` at 16 kHz. Raises UserError."""
         if self.engine == "flite" and "[[" not in text:
             pitch_hz = 80 + 140 * self.pitch
             return flite.speak(text, self.name, 1 / self.tempo, pitch_hz, self.timbre)
         name = self.name if self.engine == "espeak" else "en-us+m3"
         rate, timbre = int(165 * self.tempo), self.timbre
-        return espeak.speak(text, name, rate, int(99 * self.pitch), int(99 * self.pitch_range), timbre)
+        return espeak.speak(
+            text, name, rate, int(99 * self.pitch), int(99 * self.pitch_range), timbre
+        )
 
 
 def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
-    """The in-process engines for `language`; `wanted` is "auto" or a comma-separated list. Raises EngineError."""
+    """In-process engines for `language`; `wanted`: "auto" or a list. Raises UserError."""
     able = ("espeak", "flite") if language.split("-", maxsplit=1)[0] == "en" else ("espeak",)
     if wanted == "auto":
         return able
     names = tuple(name.strip() for name in wanted.split(",") if name.strip() not in ("", "piper"))
     for name in names:
         if name not in IN_PROCESS:
-            raise EngineError(f"no engine '{name}'; there are espeak, flite (English) and piper")
+            raise UserError(f"no engine '{name}'; choose from espeak, flite (English) and piper")
         if name not in able:
-            raise EngineError(f"engine '{name}' does not speak '{language}'; use --engine=espeak")
+            raise UserError(f"engine '{name}' has no voice for '{language}'; use --engine=espeak")
     return names or able
 
 
 def load_engines(engines: tuple[str, ...]) -> None:
-    """Load libraries and voices without saying anything."""
+    """Load libraries and voices, without synthesis."""
     espeak.variants()
     if "flite" in engines:
         flite.load()
 
 
 def draw_voice(rng: np.random.Generator, language: str, engines: tuple[str, ...]) -> Voice:
-    """A random voice: engines by share, then accents, variants and manner evenly (no product order)."""
+    """A random voice: engine by share, then accent, variant, tempo, pitch and vocal tract."""
     manner = {
-        "tempo": float(np.exp(rng.normal(-0.12, 0.27)).clip(0.5, 1.7)),  # people call slower than engines read
+        # people are slower than engines
+        "tempo": float(np.exp(rng.normal(-0.12, 0.27)).clip(0.5, 1.7)),
         "pitch": float(rng.uniform(0.05, 0.95)),
         "pitch_range": float(rng.uniform(0.2, 0.95)),
         "timbre": float(np.exp(rng.uniform(np.log(0.84), np.log(1.24)))),

@@ -1,9 +1,7 @@
-"""espeak-ng in this process, by its C library (1.51): every accent and variant, 600 words a second and core.
+"""espeak-ng in this process, by its C library (1.51): 600 clips a second and core.
 
-Besides text it speaks phonemes written `[[...]]`, which is how near misses are made in any language.
+It also synthesizes phonemes written `[[...]]`, which make confusables in any language.
 """
-
-from __future__ import annotations
 
 import ctypes
 import re
@@ -14,26 +12,34 @@ from typing import Any
 
 import numpy as np
 
-from trainer.audio import Audio, resample
+from trainer.audio.io import Audio, resample
+from trainer.errors import UserError
 
 _SYNCHRONOUS, _UTF8, _PHONEMES, _CHARS_UTF8 = 2, 1, 0x100, 1
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _SEPARATOR = "_"
-_DATA = ("/usr/lib/x86_64-linux-gnu/espeak-ng-data", "/usr/lib/aarch64-linux-gnu/espeak-ng-data",
-         "/usr/share/espeak-ng-data")
+_DATA = (
+    "/usr/lib/x86_64-linux-gnu/espeak-ng-data",
+    "/usr/lib/aarch64-linux-gnu/espeak-ng-data",
+    "/usr/share/espeak-ng-data",
+)
 
-_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
-# accents of one language whose speakers say the same words the same way, near enough
-ACCENTS = {"en": ("en-us", "en", "en-gb-scotland", "en-gb-x-gbclan", "en-gb-x-rp", "en-gb-x-gbcwmd", "en-029",
-                  "en-us-nyc"),
-           "es": ("es", "es-419"), "fr": ("fr", "fr-be", "fr-ch"), "pt": ("pt", "pt-br"),
-           "vi": ("vi", "vi-vn-x-central", "vi-vn-x-south")}
+_CALLBACK = ctypes.CFUNCTYPE(
+    ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p
+)
+# accents of one language with nearly the same pronunciation
+ACCENTS = {
+    "en": tuple(
+        "en-us en en-gb-scotland en-gb-x-gbclan en-gb-x-rp en-gb-x-gbcwmd en-029 en-us-nyc".split()
+    ),
+    "es": ("es", "es-419"),
+    "fr": ("fr", "fr-be", "fr-ch"),
+    "pt": ("pt", "pt-br"),
+    "vi": ("vi", "vi-vn-x-central", "vi-vn-x-south"),
+}
 
-_FILES = {"en-gb": "en", "fr-fr": "fr", "es-es": "es", "pt-pt": "pt", "de-de": "de", "nl-nl": "nl", "it-it": "it"}
-
-
-class EngineError(Exception):
-    """The engine is not there or cannot say this; one line."""
+# codes of languages whose file has a shorter name
+_FILES = {f"{code}-{code}": code for code in "fr es pt de nl it".split()} | {"en-gb": "en"}
 
 
 @cache
@@ -42,11 +48,14 @@ def _library() -> tuple[ctypes.CDLL, float, list[np.ndarray]]:
     try:
         library = ctypes.CDLL("libespeak-ng.so.1")
     except OSError as error:
-        raise EngineError("espeak-ng is not installed: the image brings it (Debian: apt-get install espeak-ng)") from error
+        raise UserError(
+            "espeak-ng is not installed: the image has it (Debian: apt-get install espeak-ng)"
+        ) from error
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, None, 0)
     if rate <= 0:
-        raise EngineError("espeak-ng does not start: its data folder is missing")
-    ctypes.CDLL(None).srand(1)  # breath comes from C's rand(), which other libraries may have called before
+        raise UserError("espeak-ng does not start: its data folder is missing")
+    # breath comes from C's rand(), which other libraries may have called before
+    ctypes.CDLL(None).srand(1)
     parts: list[np.ndarray] = []
 
     @_CALLBACK
@@ -56,11 +65,13 @@ def _library() -> tuple[ctypes.CDLL, float, list[np.ndarray]]:
         return 0
 
     library.espeak_SetSynthCallback(receive)
-    library.kept = receive  # type: ignore[attr-defined]  # the library calls it for as long as it lives
+    library.kept = receive  # type: ignore[attr-defined]  # must outlive the calls
     library.espeak_TextToPhonemes.restype = ctypes.c_char_p
-    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
-    library.espeak_Synth.argtypes = [ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int, ctypes.c_uint,
-                                     ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p]
+    pointer, number, unsigned = ctypes.c_void_p, ctypes.c_int, ctypes.c_uint
+    library.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), number, number]
+    size, text = ctypes.c_size_t, ctypes.c_char_p
+    last = unsigned, unsigned, pointer, pointer
+    library.espeak_Synth.argtypes = [text, size, unsigned, number, *last]
     return library, float(rate), parts
 
 
@@ -70,11 +81,15 @@ def variants() -> tuple[str, ...]:
     for folder in _DATA:
         found = Path(folder) / "voices" / "!v"
         if found.is_dir():
-            # whispers and robots are no voices that people have; rob crashes at some phonemes (1.51)
-            odd = re.compile(r"whisper|robo|zac|demonic|antonio|caleb|iven|storm|victor|travis|^rob$", re.I)
+            # no whispers and robots; rob crashes at some phonemes (1.51)
+            odd = re.compile(
+                r"whisper|robo|zac|demonic|antonio|caleb|iven|storm|victor|travis|^rob$", re.I
+            )
             library = _library()[0]
             names = sorted(p.name for p in found.iterdir() if not odd.search(p.name))
-            return tuple(n for n in names if library.espeak_SetVoiceByName(f"en-us+{n}".encode()) == 0)
+            return tuple(
+                n for n in names if library.espeak_SetVoiceByName(f"en-us+{n}".encode()) == 0
+            )
     return ("m1", "m3", "f1", "f2")
 
 
@@ -84,14 +99,16 @@ def accents(language: str) -> tuple[str, ...]:
 
 
 def set_voice(name: str) -> None:
-    """Choose a voice, `language` or `language+variant`. Raises EngineError when there is none."""
+    """Choose a voice, `language` or `language+variant`. Raises UserError when there is none."""
     library, _, _ = _library()
     if library.espeak_SetVoiceByName(name.encode()) != 0:
-        raise EngineError(f"espeak-ng has no voice '{name}'; `espeak-ng --voices` lists them")
+        raise UserError(f"espeak-ng has no voice '{name}'; `espeak-ng --voices` lists them")
 
 
-def speak(text: str, voice: str, words_per_minute: int, pitch: int, pitch_range: int, timbre: float) -> Audio:
-    """Say `text`; `[[...]]` are phonemes. `timbre` > 1 raises all formants (a smaller head) at the same tempo."""
+def speak(
+    text: str, voice: str, words_per_minute: int, pitch: int, pitch_range: int, timbre: float
+) -> Audio:
+    """Synthesize `text`; `[[...]]` are phonemes. `timbre` > 1: a shorter vocal tract."""
     library, rate_hz, parts = _library()
     set_voice(voice)
     library.espeak_SetParameter(_RATE, int(words_per_minute / timbre), 0)
@@ -106,7 +123,7 @@ def speak(text: str, voice: str, words_per_minute: int, pitch: int, pitch_range:
 
 
 def phonemes(text: str, language: str) -> list[str]:
-    """The phoneme mnemonics of `text`, words separated by "|". Empty when the language cannot pronounce it."""
+    """Phoneme mnemonics of `text`, words separated by "|"; empty if it has no pronunciation."""
     library, _, _ = _library()
     set_voice(accents(language)[0])
     words = []
@@ -114,8 +131,14 @@ def phonemes(text: str, language: str) -> list[str]:
         pointer = ctypes.c_char_p(word.encode())
         found = []
         while pointer.value:
-            said = library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, ord(_SEPARATOR) << 8)
-            found += [p for p in (said or b"").decode().replace(" ", _SEPARATOR).split(_SEPARATOR) if p.strip("',%=:|(")]
+            mnemonics = library.espeak_TextToPhonemes(
+                ctypes.byref(pointer), _UTF8, ord(_SEPARATOR) << 8
+            )
+            found += [
+                p
+                for p in (mnemonics or b"").decode().replace(" ", _SEPARATOR).split(_SEPARATOR)
+                if p.strip("',%=:|(")
+            ]
         words.append(found)
     joined: list[str] = []
     for i, found in enumerate(words):
@@ -125,4 +148,8 @@ def phonemes(text: str, language: str) -> list[str]:
 
 def spell(mnemonics: Sequence[str]) -> str:
     """Phoneme mnemonics -> text that `speak` says."""
-    return "[[" + "".join(" " if p == "|" else p + "|" for p in mnemonics).replace("| ", " ").rstrip("|") + "]]"
+    return (
+        "[["
+        + "".join(" " if p == "|" else p + "|" for p in mnemonics).replace("| ", " ").rstrip("|")
+        + "]]"
+    )

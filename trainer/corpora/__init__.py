@@ -1,0 +1,1 @@
+"""Recorded speech with transcripts: readers, splits, conversion."""

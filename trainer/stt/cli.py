@@ -1,0 +1,142 @@
+"""`trainer stt`: parse, call, print."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from trainer.options import FOLDER, data_dir, settings_options
+from trainer.stt.settings import SpeechSettings
+
+SWITCHED = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # as absl
+LISTS = {f"--{use}-files": "," for use in ("train", "dev", "test", "metrics")} | {"--augment": " "}
+EXISTING = click.Path(path_type=Path, exists=True)
+MODEL = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+class OriginalFlags(click.Command):
+    """A command that accepts flags as the original trainers write them."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(context, as_click(args))
+
+
+def as_click(arguments: list[str]) -> list[str]:
+    """`--flag true`, `--flag=false` and lists with spaces, in click's form."""
+    switches = {"--" + name.replace("_", "-") for name in SpeechSettings.switches()}
+
+    def switched(flag: str, value: str) -> bool:
+        return value.lower() in SWITCHED and flag.replace("_", "-") in switches
+
+    def parts(argument: str) -> list[str]:
+        flag, _, value = argument.partition("=")
+        return [flag, value] if switched(flag, value) else [argument]
+
+    found: list[str] = []
+    for word in (part for argument in arguments for part in parts(argument)):
+        flag = found[-1].replace("_", "-") if found else ""
+        before = found[-2].replace("_", "-") if len(found) > 1 else ""
+        if switched(flag, word):
+            if not SWITCHED[word.lower()]:
+                found[-1] = f"--no-{flag[2:]}"
+        elif before in LISTS and not word.startswith("-"):
+            found[-1] += LISTS[before] + word
+        else:
+            found.append(word)
+    return found
+
+
+@click.group()
+def cli() -> None:
+    """Speech to text: transcribed clips -> .pbmm and .tflite for DeepSpeech and Coqui STT."""
+
+
+def _stage(name: str, text: str) -> None:
+    """`trainer stt <name>`: the line up to that stage."""
+
+    @cli.command(name, help=text, cls=OriginalFlags)
+    @settings_options(SpeechSettings)
+    def command(settings_file: Path | None, **options: Any) -> None:
+        from trainer.stt.line import run
+
+        run(options, settings_file, name)
+
+
+for _name, _text in (
+    ("import", "Read, check and split all clips; list rejected clips with the reason."),
+    ("alphabet", "Write alphabet.txt."),
+    ("lm", "Make the scorer from text, without tuning its weights."),
+    ("train", "Train, then tune, test, export and package."),
+    ("tune", "Search for the best LM_ALPHA and LM_BETA on dev clips and write them to the scorer."),
+    ("export", "Write .pb, .pbmm and .tflite."),
+    ("test", "Measure error rates with our decoder and with the clients' own libraries."),
+    ("package", "All stages: what `train_language` runs."),
+):
+    _stage(_name, _text)
+
+
+@cli.command()
+@click.option("--model", type=MODEL, required=True, help=".pbmm, .pb or .tflite.")
+@click.option(
+    "--library",
+    type=EXISTING,
+    help="libdeepspeech.so or libstt.so; default: the published one that fits the model.",
+)
+@click.option("--scorer", type=EXISTING, help="External scorer.")
+@data_dir
+@click.argument("files", nargs=-1, required=True, type=FOLDER)
+def transcribe(
+    model: Path, library: Path | None, scorer: Path | None, data_dir: Path, files: tuple[Path, ...]
+) -> None:
+    """Transcribe FILES with a client's own library; prints file, tab and text per line."""
+    from trainer import stt
+
+    failed = 0
+    for path, text, error in stt.transcripts(model, files, scorer, library, data_dir):
+        if error:
+            failed += 1
+            click.echo(f"ERROR: {error}", err=True)
+        else:
+            click.echo(f"{path}\t{text}")
+    if failed:
+        raise click.ClickException(f"{failed} of {len(files)} files could not be read")
+
+
+@cli.command()
+@click.argument("source")
+@click.argument("target", type=FOLDER)
+def convert(source: str, target: Path) -> None:
+    """Write SOURCE (a table, a sample database, or reader:folder) as TARGET: .sdb, or .csv with
+    16 kHz WAV files in a folder of the same name."""
+    from trainer.corpora.convert import convert as run
+
+    written, refused = run(source, target)
+    for one in refused[:10]:
+        click.echo(f"rejected: {one.path}: {one.reason}", err=True)
+    click.echo(f"{target}: {written} clips, {len(refused)} rejected")
+
+
+@cli.command("language")
+@data_dir
+@click.argument("code")
+def check_language(data_dir: Path, code: str) -> None:
+    """Test the examples of a language's rules, and show the output of its scripts."""
+    from trainer.text import language as languages
+
+    language = languages.read(code, data_dir)
+    wrong = 0
+    for example in language.examples:
+        problem = language.problem_with(example)
+        wrong += bool(problem)
+        labels = language.rules.labels(example.given)
+        click.echo(f"{'BAD' if problem else 'ok '} {example.given!r} -> {labels!r}{problem}")
+    own = languages.variables(language.folder / "params.sh") | {"DUPLICATE_SENTENCE_COUNT": "1"}
+    for script in ("importers.sh", "prepare_lm.sh"):
+        for line in languages.script_lines(language.folder / script, own):
+            places, options = " ".join(line.places), line.options or ""
+            click.echo(f"{script}: {line.name} {places} {options}".rstrip())
+    if wrong:
+        raise click.ClickException(
+            f"{wrong} of {len(language.examples)} examples of {language.folder / 'rules.toml'} "
+            "are wrong"
+        )

@@ -1,0 +1,99 @@
+"""One run of the speech-to-text line, for the command line and for Python."""
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainer import run as runs
+from trainer.errors import UserError
+from trainer.log import log
+from trainer.settings import Loaded, load
+from trainer.stt.settings import SpeechSettings
+from trainer.text import language as languages
+
+TRANSFER = Path("/transfer-checkpoint")  # starting weights, if that is mounted
+WAYS_OUT = (
+    "-e CUDA_VISIBLE_DEVICES=-1 trains on the processor (make an4: half an hour on two cores)"
+)
+
+
+def resolve(
+    options: Mapping[str, Any], settings_file: Path | None = None
+) -> Loaded[SpeechSettings]:
+    """The settings, with those of the language's folder. Raises UserError."""
+    given = {name: value for name, value in options.items() if value is not None}
+    early = load(SpeechSettings, given, preset=None, settings_file=settings_file).settings
+    image = os.environ.get("VOICEKILN_LANGUAGE")
+    if image and not (early.model_language or early.train_files):
+        given["model_language"] = image
+        early = load(SpeechSettings, given, preset=None, settings_file=settings_file).settings
+    code = early.model_language
+    if code and not early.train_files:
+        folder = languages.find(code, early.data_dir)
+        metadata = languages.variables(folder / "metadata.sh")
+        for name in metadata:
+            if not name.startswith(("METADATA_", "EXPORT_")):
+                raise UserError(
+                    f"{folder / 'metadata.sh'}: {name} is not METADATA_... or EXPORT_...; settings "
+                    "belong in params.sh"
+                )
+        preset = languages.variables(folder / "params.sh") | metadata
+        loaded = load(
+            SpeechSettings,
+            given,
+            preset=preset,
+            preset_source=f"lang/{code}",
+            settings_file=settings_file,
+        )
+    else:  # the language's corpora, and so its licence, are not those of the files
+        loaded = load(SpeechSettings, given, settings_file=settings_file)
+    mounted = TRANSFER.is_dir() and any(TRANSFER.iterdir())
+    if mounted and loaded.settings.load_checkpoint_dir is None:
+        settings = loaded.settings.model_copy(update={"load_checkpoint_dir": TRANSFER})
+        loaded = Loaded(settings, {**loaded.sources, "load_checkpoint_dir": "the mount"})
+    return loaded
+
+
+def run(
+    options: Mapping[str, Any], settings_file: Path | None = None, stage: str = "package"
+) -> Any:
+    """What a stage makes (pipeline.STAGES): a Result for `package`, else a path.
+
+    Raises UserError, Stopped.
+    """
+    start = time.monotonic()
+    loaded = resolve(options, settings_file)
+    s = loaded.settings
+    label = f"stt {s.export_language or s.model_language}".strip()
+    with runs.start(loaded, "stt", "stt", label) as current:
+        from trainer.machine import check_gpu
+        from trainer.stt.pipeline import STAGES, Pipeline
+
+        check_gpu(s.keras_backend, WAYS_OUT)
+        pipeline = Pipeline(current)
+        found = getattr(pipeline, STAGES[stage])
+        made = current.made or getattr(found, "made", False)
+        figures = pipeline.figures if stage in ("package", "train", "test") else {}
+    rows = [(name, seconds) for name, seconds in current.steps.seconds.items() if seconds]
+    runs.log_summary(made, rows, time.monotonic() - start)
+    log_figures(figures)
+    whole = STAGES[stage] == STAGES["package"]
+    folder = found.folder if whole else found
+    log.info("%s: %s", "Model" if whole else "Made" if made else "Up to date", folder)
+    return found
+
+
+def log_figures(figures: Mapping[str, Any]) -> None:
+    """One line a test set and decoder."""
+    for name, decoders in figures.items():
+        for decoder, found in decoders.items():
+            low, high = found["wer_interval"]
+            same = ""
+            if "agreement" in found:
+                same = f", same text as ours in {100 * found['agreement']:.0f} %"
+            log.info(
+                f"{name}, {decoder}: WER {100 * found['wer']:.1f} % (95 %: {100 * low:.1f} to "
+                f"{100 * high:.1f}), CER {100 * found['cer']:.1f} %, {found['clips']} clips{same}"
+            )

@@ -1,0 +1,1 @@
+"""Written language: labels, rules of transcripts, languages, n-grams, scorers."""

@@ -1,0 +1,171 @@
+"""The training loop: Keras' own `train_step` over seekable batches.
+
+Batches depend on (seed, step) only, and a checkpoint holds all variables (with the states of
+dropout's seed generators), the step and the callbacks' states: a killed run ends with the same
+weights as an unbroken one.
+"""
+
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import keras
+import numpy as np
+
+from trainer.errors import Stopped, UserError
+from trainer.log import log, progress
+from trainer.training import checkpoint
+from trainer.training.callbacks import Callback, KerasCallback, Round
+
+AHEAD = 4  # batches made before they are needed
+REPORT_STEPS = 25
+CHECKPOINT_SECONDS = 20.0
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, targets, weights
+
+
+@dataclass
+class Loop:
+    """`steps` training steps in rounds of `round_steps`; checkpoints at most every 20 s."""
+
+    model: keras.Model
+    batch: Callable[[int], Batch]
+    steps: int
+    round_steps: int
+    folder: Path
+    callbacks: Sequence[Callback | keras.callbacks.Callback]
+    optimizer: keras.optimizers.Optimizer
+    loss: Any  # a Keras loss or function of (targets, outputs)
+    jit_compile: bool = True  # XLA for the whole step: the wake word layers are written for it
+    label: str = "training"
+
+    def __post_init__(self) -> None:
+        self.model.compile(self.optimizer, self.loss, jit_compile=self.jit_compile)
+        self.optimizer.build(self.model.trainable_variables)
+        self._train_step = self._step_function()
+        self._callbacks = [
+            one if isinstance(one, Callback) else KerasCallback(one) for one in self.callbacks
+        ]
+
+    def run(self) -> None:
+        """Train to the last step, from the checkpoint if there is one.
+
+        Raises Stopped and UserError.
+        """
+        step = checkpoint.restore(self.folder, self._variables(), self._callbacks)
+        if step:
+            log.info("%s: resuming at step %d of %d", self.label, step, self.steps)
+        saved = time.monotonic()
+        with stop_requests() as stop, progress(self.label, self.steps, step, "step") as bar:
+            while step < self.steps:
+                end = min((step // self.round_steps + 1) * self.round_steps, self.steps)
+                loss_value: Any = 0.0
+                self.model.reset_metrics()
+                for batch in self._prefetched(step, end):
+                    loss_value = self._train_step(batch)
+                    step += 1
+                    if stop.requested:
+                        break
+                    if step % REPORT_STEPS == 0:
+                        bar.update(REPORT_STEPS)
+                loss = float(loss_value)  # Keras' running mean over the round
+                if not np.isfinite(loss):
+                    raise UserError(
+                        f"the loss is {loss} at step {step}: try a smaller LEARNING_RATE"
+                    )
+                if step == end:
+                    current = self._end_round(step, loss)
+                    bar.update(0, **current.figures)
+                    if current.stop:
+                        self._save(self.steps)  # a killed run, started again, ends here too
+                        break
+                due = time.monotonic() - saved > CHECKPOINT_SECONDS
+                if stop.requested or step == self.steps or due:
+                    self._save(step)
+                    saved = time.monotonic()
+                if stop.requested:
+                    raise Stopped(
+                        f"stopped at step {step} of {self.steps}; run the same command to go on"
+                    )
+
+    def _end_round(self, step: int, loss: float) -> Round:
+        current = Round(self.model, step, self.steps, {"loss": loss})
+        with self._averaged():
+            for callback in self._callbacks:
+                callback.on_round_end(current)
+        for callback in self._callbacks:
+            callback.before_next_round(current)
+        return current
+
+    def _prefetched(self, start: int, end: int) -> Iterator[Batch]:
+        """Batches start ... end - 1, made a few ahead on another thread; never beyond a round,
+        whose end may change them."""
+        with ThreadPoolExecutor(1) as thread:
+            first = range(start, min(start + AHEAD, end))
+            ahead = deque(thread.submit(self.batch, step) for step in first)
+            for step in range(start, end):
+                batch = ahead.popleft().result()
+                if step + AHEAD < end:
+                    ahead.append(thread.submit(self.batch, step + AHEAD))
+                yield batch
+
+    def _step_function(self) -> Callable[[Batch], Any]:
+        """One step of Keras' `train_step`. With TensorFlow compiled here: `fit` and
+        `train_on_batch` cost 4 to 10 ms a step around 16 ms of arithmetic."""
+        if keras.backend.backend() != "tensorflow":
+            return lambda batch: self.model.train_on_batch(*batch)
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")  # it warns of every new length of a batch
+        compiled = tf.function(self.model.train_step, jit_compile=self.jit_compile)
+        return lambda batch: compiled(tuple(tf.constant(part) for part in batch))["loss"]
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model with the running mean of its weights, if the optimizer keeps one (Polyak &
+        Juditsky 1992)."""
+        if not self.optimizer.use_ema:
+            yield
+            return
+        trained = [np.asarray(v).copy() for v in self.model.trainable_variables]
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        yield
+        for variable, value in zip(self.model.trainable_variables, trained, strict=True):
+            variable.assign(value)
+
+    def _variables(self) -> list[Any]:
+        return [*self.model.variables, *self.optimizer.variables]
+
+    def _save(self, step: int) -> None:
+        checkpoint.save(self.folder, step, self._variables(), self._callbacks)
+
+
+@dataclass
+class StopRequest:
+    """Set when the process is asked to stop."""
+
+    requested: bool = False
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Turn SIGTERM and SIGINT into a request that the loop answers at the next safe place."""
+    request = StopRequest()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if request.requested:  # asked twice: at once
+            raise Stopped("stopped at once; the last checkpoint is kept")
+        request.requested = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield request
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,55 @@
+"""The manifest (version 2) for ESPHome and pymicro-wakeword. ESPHome refuses unknown keys."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from trainer.errors import UserError
+
+MINIMUM_ESPHOME = "2024.7.0"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Micro(_Strict):
+    """How a client decides."""
+
+    probability_cutoff: float = Field(gt=0, lt=255 / 256)  # the largest mean is 255/256
+    sliding_window_size: int = Field(ge=1)
+    feature_step_size: int = Field(ge=1, le=30)
+    tensor_arena_size: int = Field(gt=0)
+    minimum_esphome_version: str = Field(pattern=r"^\d{4}\.\d{1,2}\.\d{1,2}$")
+
+
+class Manifest(_Strict):
+    """Version 2, as ESPHome's schema has it."""
+
+    type: Literal["micro"] = "micro"
+    wake_word: str = Field(min_length=1)
+    author: str = Field(min_length=1)
+    website: str = "https://github.com/voicekiln/voicekiln"
+    model: str = Field(pattern=r"^[^/\\]+\.tflite$")
+    trained_languages: list[str] = Field(min_length=1)
+    version: Literal[2] = 2
+    micro: Micro
+
+
+def write(path: Path, manifest: Manifest) -> None:
+    """Write it, and read it back as a client would."""
+    path.write_text(
+        json.dumps(manifest.model_dump(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+    read(path)
+
+
+def read(path: Path) -> Manifest:
+    """Read and validate a version 2 manifest. Raises UserError."""
+    try:
+        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
