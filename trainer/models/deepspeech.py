@@ -3,6 +3,7 @@
 Names and layout of weights are those of its checkpoints.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from keras import ops
 
 from trainer.audio.mfcc import CONTEXT, MFCCS
 
-Tensor = Any
+Tensor = Any  # a tensor of TensorFlow or JAX, or a Keras tensor
 WINDOW = (2 * CONTEXT + 1) * MFCCS
 _CELL = "cudnn_lstm/rnn/multi_rnn_cell/cell_0/cudnn_compatible_lstm_cell"
 LSTM_KERNEL, LSTM_BIAS = f"{_CELL}/kernel", f"{_CELL}/bias"  # columns: i, j, f, o
@@ -139,7 +140,7 @@ def _side_by_side(fed: Tensor, recurrent: Tensor) -> Tensor:
     return tf.concat([recur(fed[:, :half], recurrent), recur(fed[:, half:], recurrent)], 1)
 
 
-def _remember(width: int) -> Any:
+def _remember(width: int) -> Callable[..., Tensor]:
     """Bias of one for the forget gate (Jozefowicz et al. 2015), which halves the epochs; clients
     add none of their own."""
     return lambda shape, dtype=None: ops.concatenate(
@@ -147,23 +148,23 @@ def _remember(width: int) -> Any:
     )
 
 
-def _recur_tensorflow() -> Any:
+def _recur_tensorflow() -> Callable[[Tensor, Tensor], Tensor]:
     """recur(fed (t, b, 4h), recurrent (h, 4h)) -> (t, b, h), with its gradient."""
     import tensorflow as tf
 
-    def rows(shape: Any, kind: Any) -> Any:
+    def rows(shape: Tensor, kind: Tensor) -> Tensor:
         return tf.TensorArray(kind, shape, element_shape=None)
 
     @tf.custom_gradient
-    def recur(fed: Tensor, recurrent: Tensor) -> tuple[Tensor, Any]:
+    def recur(fed: Tensor, recurrent: Tensor) -> tuple[Tensor, Callable[..., tuple[Tensor, ...]]]:
         time = tf.shape(fed)[0] if fed.shape[0] is None else fed.shape[0]
         batch = tf.shape(fed)[1] if fed.shape[1] is None else fed.shape[1]
         width = recurrent.shape[0]
         zero = tf.zeros((batch, width), fed.dtype)
 
         def forward(
-            t: Tensor, h: Tensor, c: Tensor, hs: Any, cs: Any, gates: Any
-        ) -> tuple[Any, ...]:
+            t: Tensor, h: Tensor, c: Tensor, hs: Tensor, cs: Tensor, gates: Tensor
+        ) -> tuple[Tensor, ...]:
             i, j, f, o = tf.split(fed[t] + tf.matmul(h, recurrent), 4, axis=1)
             i, j, f, o = tf.sigmoid(i), tf.tanh(j), tf.sigmoid(f), tf.sigmoid(o)
             c = f * c + i * j
@@ -186,7 +187,7 @@ def _recur_tensorflow() -> Any:
             before_h = tf.concat([zero[None], every_h[:-1]], 0)
             turned = tf.transpose(recurrent)
 
-            def backward(t: Tensor, dh: Tensor, dc: Tensor, dz: Any) -> tuple[Any, ...]:
+            def backward(t: Tensor, dh: Tensor, dc: Tensor, dz: Tensor) -> tuple[Tensor, ...]:
                 i, j, f, o = tf.split(every_gate[t], 4, axis=1)
                 on = tf.tanh(every_c[t])
                 dh = dh + given[t]

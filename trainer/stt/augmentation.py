@@ -7,12 +7,12 @@ order of the list. Unlike there, each draws its own random numbers.
 
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import soundfile
@@ -29,6 +29,7 @@ DOMAINS = ("sample", "signal", "spectrogram", "features")
 THREADS = 4
 REVERB_DELAYS = (17, 19, 23, 29, 31)
 OPUS_HZ = (8_000, 12_000, 16_000, 24_000, 48_000)
+Values: TypeAlias = dict[str, Any]  # of parameters: float, int, str or Range
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Kind:
     """One kind: its domains, the first by default, and its parameters."""
 
     domains: tuple[str, ...]
-    parameters: Mapping[str, Any]
+    parameters: Values
 
 
 def _fixed(value: float, radius: float = 0.0) -> Range:
@@ -90,9 +91,9 @@ class Augment:
     name: str
     domain: str
     probability: float
-    values: Mapping[str, Any]
+    values: Values
 
-    def drawn(self, clock: float, rng: np.random.Generator) -> dict[str, Any]:
+    def drawn(self, clock: float, rng: np.random.Generator) -> Values:
         """Its parameters for one clip."""
         return {
             k: v.draw(clock, rng) if isinstance(v, Range) else v for k, v in self.values.items()
@@ -255,7 +256,7 @@ def _overlays(source: str) -> list[Utterance]:
     return found
 
 
-def _overlay(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+def _overlay(samples: Audio, v: Values, rng: np.random.Generator) -> Audio:
     clips, level = _overlays(v["source"]), _dbfs(samples)
     layer = np.zeros(len(samples), np.float32)
     for _ in range(max(1, round(v["layers"]))):
@@ -271,19 +272,19 @@ def _overlay(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Aud
     return _to_dbfs(samples + layer * gain, level)
 
 
-def _codec(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+def _codec(samples: Audio, v: Values, rng: np.random.Generator) -> Audio:
     buffer, rate = io.BytesIO(), v["features"].sample_rate_hz
     # libsndfile counts Opus' bit rate from 256 (level 0) to 6 kbit/s (level 1)
     level = float(np.clip((256_000 - v["bitrate"]) / 250_000, 0, 1))
     coded = min((hz for hz in OPUS_HZ if hz >= rate), default=OPUS_HZ[-1])
-    form: dict[str, Any] = {"format": "OGG", "subtype": "OPUS", "compression_level": level}
+    form: Values = {"format": "OGG", "subtype": "OPUS", "compression_level": level}
     soundfile.write(buffer, audio.resample(samples, rate, to_hz=coded), coded, **form)
     buffer.seek(0)
     decoded = audio.resample(soundfile.read(buffer, dtype="float32")[0], coded, to_hz=rate)
     return np.resize(np.pad(decoded, (0, max(0, len(samples) - len(decoded)))), len(samples))
 
 
-def _reverb(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+def _reverb(samples: Audio, v: Values, rng: np.random.Generator) -> Audio:
     level, result = _dbfs(samples), samples.astype(np.float64)
     per_ms = v["features"].sample_rate_hz / 1000
     decay = 10 ** (-v["decay"] / 20)
@@ -295,23 +296,23 @@ def _reverb(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audi
     return _to_dbfs(result.astype(np.float32), level)
 
 
-def _resample(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+def _resample(samples: Audio, v: Values, rng: np.random.Generator) -> Audio:
     full = v["features"].sample_rate_hz
     rate = float(np.clip(v["rate"], 1000, full))
     low = audio.resample(audio.resample(samples, full, to_hz=rate), rate, to_hz=full)
     return np.pad(low, (0, max(0, len(samples) - len(low))))[: len(samples)]
 
 
-def _volume(samples: Audio, v: dict[str, Any], rng: np.random.Generator) -> Audio:
+def _volume(samples: Audio, v: Values, rng: np.random.Generator) -> Audio:
     return _to_dbfs(samples, v["dbfs"])
 
 
-def _pitch(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _pitch(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     bins = np.arange(x.shape[1]) / max(v["pitch"], 0.1)
     return rows_at(x.T, bins).T
 
 
-def _tempo(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _tempo(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     factor = max(v["factor"], 0.1)
     if v["max_time"] > 0:
         factor = max(factor, v["features"].seconds(len(x)) / v["max_time"])
@@ -319,31 +320,31 @@ def _tempo(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.nda
     return rows_at(x, np.linspace(0, len(x) - 1, count))
 
 
-def _warp(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _warp(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     return warp(x, (v["num_t"], v["num_f"]), (v["warp_t"], v["warp_f"]), rng)
 
 
-def _frequency_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _frequency_mask(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     return masked(x.T, round(v["n"]), round(v["size"]), rng).T
 
 
-def _time_mask(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _time_mask(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     features: Features = v["features"]
     per_ms = features.sample_rate_hz / 1000 if x.ndim == 1 else 1 / features.step_ms
     return masked(x, round(v["n"]), max(1, round(v["size"] * per_ms)), rng)
 
 
-def _dropout(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _dropout(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     return x * (rng.random(x.shape) >= v["rate"]).astype(np.float32)
 
 
-def _add(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _add(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     return (x + rng.normal(0, abs(v["stddev"]), x.shape)).astype(np.float32)
 
 
-def _multiply(x: np.ndarray, v: dict[str, Any], rng: np.random.Generator) -> np.ndarray:
+def _multiply(x: np.ndarray, v: Values, rng: np.random.Generator) -> np.ndarray:
     return (x * rng.normal(1, abs(v["stddev"]), x.shape)).astype(np.float32)
 
 
-Change = Callable[[np.ndarray, dict[str, Any], np.random.Generator], np.ndarray]
+Change = Callable[[np.ndarray, Values, np.random.Generator], np.ndarray]
 CHANGES: dict[str, Change] = {name: globals()[f"_{name}"] for name in KINDS}

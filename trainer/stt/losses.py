@@ -1,17 +1,17 @@
 """CTC losses in TensorFlow: plain, of two views that must agree, and guarded against bad clips."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
 from trainer.errors import UserError
 from trainer.log import log
+from trainer.models.deepspeech import Tensor
 from trainer.stt.batches import HEAD
 from trainer.stt.preparation import Clips
 
 
-def ctc(targets: Any, logits: Any) -> Any:
+def ctc(targets: Tensor, logits: Tensor) -> Tensor:
     """CTC loss of each clip. `targets` as of `batch_of`; the blank is the last class."""
     import tensorflow as tf
 
@@ -24,7 +24,7 @@ def ctc(targets: Any, logits: Any) -> Any:
     return tf.compat.v1.nn.ctc_loss(sparse, logits, frames, time_major=False)
 
 
-def agreeing(weight: float, targets: Any, logits: Any) -> Any:
+def agreeing(weight: float, targets: Tensor, logits: Tensor) -> Tensor:
     """CR-CTC (Yao et al. 2025): `ctc` of two views of each clip, plus `weight` times the divergence
     of their outputs in each frame. Rows: all first views, then the second ones."""
     import tensorflow as tf
@@ -41,15 +41,15 @@ def agreeing(weight: float, targets: Any, logits: Any) -> Any:
 class Unusable:
     """Clips whose loss was not finite in training: logged once, and left out of the step."""
 
-    def __init__(self, clips: Clips, loss: Callable[[Any, Any], Any] = ctc) -> None:
+    def __init__(self, clips: Clips, loss: Callable[[Tensor, Tensor], Tensor] = ctc) -> None:
         self.clips, self.numbers, self._loss = clips, set[int](), loss
 
-    def loss(self, targets: Any, logits: Any) -> Any:
+    def loss(self, targets: Tensor, logits: Tensor) -> Tensor:
         """The loss, zero for such clips and without a gradient from them."""
         import tensorflow as tf
 
         @tf.custom_gradient
-        def guarded(x: Any) -> tuple[Any, Any]:
+        def guarded(x: Tensor) -> tuple[Tensor, Tensor]:
             return tf.identity(x), lambda gradient: tf.where(
                 tf.math.is_finite(gradient), gradient, 0.0
             )
@@ -66,10 +66,10 @@ class Unusable:
         if len(self.numbers) * 2 > len(self.clips.labels):
             raise UserError("the loss of most clips is not finite: try a smaller LEARNING_RATE")
 
-    def _note(self, targets: Any, finite: Any) -> Any:
+    def _note(self, targets: Tensor, finite: Tensor) -> Tensor:
         import tensorflow as tf
 
-        def note(numbers: Any) -> int:
+        def note(numbers: Tensor) -> int:
             for number in set(map(int, np.asarray(numbers))) - self.numbers:
                 self.numbers.add(number)
                 log.warning(

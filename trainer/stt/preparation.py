@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -93,7 +92,7 @@ class ImportPlan:
     features: Features
 
 
-def frames_needed(labels: Sequence[Any] | np.ndarray) -> int:
+def frames_needed(labels: Sequence[int] | np.ndarray) -> int:
     """Frames that CTC needs for labels: one each, and a blank between two that are equal."""
     return len(labels) + sum(bool(a == b) for a, b in pairwise(labels))
 
