@@ -292,7 +292,9 @@ def test_each_setting_names_steps_of_its_product(product):
         named = set(kind.steps_of(name))
         assert named, f"{name} names no step"
         assert named <= steps or named in ({"none"}, {"always"}), (name, named - steps)
-        assert kind.model_fields[name].description, name
+        field = kind.model_fields[name]
+        assert field.description, name
+        assert field.annotation is not float or isinstance(field.default, float), name
 
 
 @pytest.mark.parametrize("product", PRODUCTS)

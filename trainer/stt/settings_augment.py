@@ -20,16 +20,16 @@ class AugmentSettings(Settings):
         steps="train",
     )
     data_aug_features_additive: NonNegative = setting(
-        0, "DeepSpeech 0.7: same as add[stddev=...].", steps="train"
+        0.0, "DeepSpeech 0.7: same as add[stddev=...].", steps="train"
     )
     data_aug_features_multiplicative: NonNegative = setting(
-        0, "DeepSpeech 0.7: same as multiply[stddev=...].", steps="train"
+        0.0, "DeepSpeech 0.7: same as multiply[stddev=...].", steps="train"
     )
     augmentation_speed_up_std: NonNegative = setting(
-        0, "DeepSpeech 0.7: same as tempo with factors around 1.", steps="train"
+        0.0, "DeepSpeech 0.7: same as tempo with factors around 1.", steps="train"
     )
     augmentation_spec_dropout_keeprate: float = setting(
-        1, "DeepSpeech 0.7: same as dropout[rate=1-...].", steps="train", gt=0, le=1
+        1.0, "DeepSpeech 0.7: same as dropout[rate=1-...].", steps="train", gt=0, le=1
     )
     augmentation_freq_and_time_masking: bool = setting(
         False, "DeepSpeech 0.7: same as frequency_mask and time_mask.", steps="train"
