@@ -158,7 +158,7 @@ def test_finds_the_language_and_prefers_the_generator(generator, voice, tmp_path
             (tmp_path / path.name).write_bytes(path.read_bytes())
     assert piper.find(tmp_path, "en").path.suffix == ".pt"
     (tmp_path / "tiny.pt.json").write_text("{}")
-    with pytest.raises(UserError, match="no Piper configuration"):
+    with pytest.raises(UserError, match="is not a Piper configuration"):
         piper.find(tmp_path, "en")
 
 
