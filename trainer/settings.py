@@ -178,6 +178,8 @@ def load(
                 raise UserError(f"{where}: unknown setting {name}{guess}")
     layers = _Layers(kind, {}, dict.fromkeys(names, "default"), {})
     mine = {*names, *kind.aliases, *kind.ineffective}
+    if unknown := sorted(set(options) - mine):  # from Python; the command line knows its options
+        raise UserError(f"unknown setting {unknown[0]}{_guess(unknown[0], names)}")
     variables = {n: environment[n.upper()] for n in mine if environment.get(n.upper(), "") != ""}
     # Linux desktops use LANGUAGE for a list of locales
     if ":" in variables.get("language", "") or "_" in variables.get("language", ""):

@@ -64,6 +64,11 @@ def test_nonsense_is_one_line(tmp_path, flags, environment, match):
     assert "\n" not in str(error.value)
 
 
+def test_unknown_name_from_python(tmp_path):
+    with pytest.raises(UserError, match="unknown setting sampels; did you mean SAMPLES"):
+        load(WakeWordSettings, {"data_dir": str(tmp_path), "sampels": 5}, {})
+
+
 def test_unknown_name_in_the_file(tmp_path):
     (tmp_path / ".defaults.env").write_text("SAMPELS=5\n")
     with pytest.raises(UserError, match="did you mean SAMPLES"):
