@@ -3,15 +3,13 @@
 import json
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from trainer import __version__
 from trainer.machine import machine, versions
 from trainer.run import Run
 from trainer.settings import S
-
-Record = dict[str, Any]  # JSON
+from trainer.steps import Record
 
 
 def record(run: Run[S], **more: Any) -> Record:
@@ -34,8 +32,3 @@ def record(run: Run[S], **more: Any) -> Record:
 
 def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (int, float, bool)) else str(value)
-
-
-def write(path: Path, found: Record) -> None:
-    """As indented JSON."""
-    path.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -30,6 +30,11 @@ class Machine:
     gpus: tuple[str, ...]
 
 
+def data_folder() -> Path:
+    """DATA_DIR, or /data: for what runs without settings."""
+    return Path(os.environ.get("DATA_DIR") or "/data")
+
+
 def cores() -> int:
     """Cores that this process may use, container limits included."""
     allowed = len(os.sched_getaffinity(0))
@@ -158,7 +163,7 @@ def _check_keras(gpus: bool) -> Iterator[str]:
 
 def _check_folders() -> Iterator[str]:
     """Disk, shared memory, and whether the data folder can be written."""
-    data = Path(os.environ.get("DATA_DIR", "/data"))
+    data = data_folder()
     if not data.is_dir():
         raise UserError(f'{data} does not exist; make it, or run with -v "$PWD/data:{data}"')
     read_only = ("sources", "lost+found")

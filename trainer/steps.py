@@ -124,8 +124,7 @@ class Steps:
         self.seconds[name] = time.monotonic() - start
         seconds = round(self.seconds[name], 1)
         record = record | {"label": self.label, "seconds": seconds, "voicekiln": __version__}
-        text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-        (partial / "step.json").write_text(text, encoding="utf-8")
+        write_record(partial / "step.json", record)
         partial.rename(folder)
         log.info("%s: done in %s", name, minutes(self.seconds[name]))
 
@@ -186,6 +185,11 @@ def read_record(path: Path) -> Record:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (FileNotFoundError, ValueError):
         return {}
+
+
+def write_record(path: Path, record: Record) -> None:
+    """As indented JSON."""
+    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 @contextmanager

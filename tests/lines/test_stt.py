@@ -23,6 +23,8 @@ from trainer.stt.settings import SpeechSettings
 from trainer.text import language as languages
 from trainer.text.alphabet import read_alphabet
 
+PACKAGE = [sys.executable, "-m", "trainer", "stt", "package"]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
 SENTENCES = ("yes", "no", "go home", "stop it", "one two", "erase")
 
 
@@ -189,11 +191,7 @@ def test_killed_training_ends_in_the_same_weights(home, tmp_path, run):
     for byte."""
     result = run(optimizer="muon", consistency="0.2")[0]
     command = [
-        sys.executable,
-        "-m",
-        "trainer",
-        "stt",
-        "package",
+        *PACKAGE,
         "--train-files",
         str(home / "all.csv"),
         "--dev-files",
@@ -213,15 +211,14 @@ def test_killed_training_ends_in_the_same_weights(home, tmp_path, run):
         "--data-dir",
         str(tmp_path),
     ]
-    environment = {**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
     (tmp_path / "tools").mkdir()
     (tmp_path / "tools" / "clients").symlink_to(home / "data" / "tools" / "clients")
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as first:
+    with subprocess.Popen(command, env=ENVIRONMENT, stderr=subprocess.PIPE, text=True) as first:
         for line in first.stderr:
             if "train: starting" in line:
                 first.send_signal(signal.SIGKILL)
                 break
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     folder = next((tmp_path / "output").iterdir())
     for name in ("output_graph.pbmm", "output_graph.tflite"):
@@ -443,24 +440,9 @@ LANGUAGE = ("--model-language", "fr", "--n-hidden", "32", "--epochs", "1", "--wo
 
 
 def language_line(data, *more, **environment):
-    command = [
-        sys.executable,
-        "-m",
-        "trainer",
-        "stt",
-        "package",
-        *LANGUAGE,
-        "--data-dir",
-        str(data),
-        *more,
-    ]
-    code = {"PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
+    command = [*PACKAGE, *LANGUAGE, "--data-dir", str(data), *more]
     return subprocess.run(
-        command,
-        env={**os.environ, **code, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
+        command, env={**ENVIRONMENT, **environment}, capture_output=True, text=True, check=False
     )
 
 

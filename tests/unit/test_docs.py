@@ -1,4 +1,4 @@
-"""Pages and files beside the code that must agree with it."""
+"""Documentation and configuration files agree with the code."""
 
 import re
 import runpy

@@ -9,7 +9,6 @@ print(stt.transcribe(result.folder / "output_graph.pbmm", ["clip.wav"]))
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from os import PathLike
 from pathlib import Path
@@ -44,6 +43,7 @@ def transcribe(
     downloaded once into `data_dir`/tools/clients (`data_dir`: by default DATA_DIR, or /data).
     """
     from trainer.audio.io import AudioError
+    from trainer.machine import data_folder
 
     paths = [Path(file) for file in files]
     found = {}
@@ -52,7 +52,7 @@ def transcribe(
         paths,
         Path(scorer) if scorer else None,
         Path(library) if library else None,
-        Path(data_dir or os.environ.get("DATA_DIR", "/data")),
+        Path(data_dir) if data_dir else data_folder(),
     ):
         if error:
             raise AudioError(error)

@@ -1,6 +1,5 @@
 """`trainer check`, speech to text: a training step, the clients' libraries, KenLM."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ import numpy as np
 
 from trainer.errors import UserError
 from trainer.log import quiet
+from trainer.machine import data_folder
 
 PROGRAMS = ("lmplz", "build_binary", "filter")
 
@@ -46,7 +46,7 @@ def _train_and_export() -> Iterator[str]:
         out = Path(name)
         contract = Contract(Alphabet(tuple(" ab")), 16)
         write_all(deepspeech.weights_of(model), contract, "output_graph", out)
-        libraries = fetch(Path(os.environ.get("DATA_DIR", "/data")) / "tools" / "clients")
+        libraries = fetch(data_folder() / "tools" / "clients")
         for client, library in libraries.items():
             one_second = [np.zeros(16000, np.int16)]
             transcribe(Client(library, out / LIBRARIES[client][1]), one_second)

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,12 @@ def resolve(
 ) -> Loaded[SpeechSettings]:
     """The settings, with those of the language's folder. Raises UserError."""
     given = {name: value for name, value in options.items() if value is not None}
-    early = load(SpeechSettings, given, preset=None, settings_file=settings_file).settings
+    read = partial(load, SpeechSettings, given, settings_file=settings_file)
+    early = read(preset=None).settings
     image = os.environ.get("VOICEKILN_LANGUAGE")
     if image and not (early.model_language or early.train_files):
         given["model_language"] = image
-        early = load(SpeechSettings, given, preset=None, settings_file=settings_file).settings
+        early = read(preset=None).settings
     code = early.model_language
     if code and not early.train_files:
         folder = languages.find(code, early.data_dir)
@@ -40,15 +42,9 @@ def resolve(
                     "belong in params.sh"
                 )
         preset = languages.variables(folder / "params.sh") | metadata
-        loaded = load(
-            SpeechSettings,
-            given,
-            preset=preset,
-            preset_source=f"lang/{code}",
-            settings_file=settings_file,
-        )
+        loaded = read(preset=preset, preset_source=f"lang/{code}")
     else:  # the language's corpora, and so its licence, are not those of the files
-        loaded = load(SpeechSettings, given, settings_file=settings_file)
+        loaded = read()
     mounted = TRANSFER.is_dir() and any(TRANSFER.iterdir())
     if mounted and loaded.settings.load_checkpoint_dir is None:
         settings = loaded.settings.model_copy(update={"load_checkpoint_dir": TRANSFER})

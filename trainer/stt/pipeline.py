@@ -18,6 +18,7 @@ from trainer.errors import UserError
 from trainer.log import log
 from trainer.models import deepspeech
 from trainer.run import Run
+from trainer.steps import write_record
 from trainer.store import build
 from trainer.stt import card, checkpoints, export, language_model, preparation, report, testing
 from trainer.stt.augmentation import parse
@@ -317,7 +318,7 @@ class Pipeline:
 
         def files() -> dict[str, Path]:
             record = experiment.record(self.run, figures=self.figures)
-            experiment.write(carded / "experiment.json", record)
+            write_record(carded / "experiment.json", record)
             own = ("step.json", "used", package.DELIVERED)
             places = (self.exported, carded)
             found = {p.name: p for place in places for p in place.iterdir() if p.name not in own}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from trainer.log import log
 from trainer.run import Run
+from trainer.steps import write_record
 from trainer.stt import language_model, preparation, tuning
 from trainer.stt.decoder import Scorer, Search
 from trainer.stt.language_model import PACKAGE, TextPlan
@@ -79,8 +80,7 @@ class Scorers:
 
         def make(out: Path, _: SpeechSettings) -> None:
             counts = language_model.write_text(plan, trained_on, out / language_model.TEXT)
-            text = json.dumps(counts, indent=1, ensure_ascii=False) + "\n"
-            (out / language_model.COUNTS).write_text(text, encoding="utf-8")
+            write_record(out / language_model.COUNTS, counts)
 
         params = {
             "texts": [[text.keys, text.times] for text in material.texts],
@@ -97,14 +97,8 @@ class Scorers:
         text = self.text
 
         def make(out: Path, s: SpeechSettings) -> None:
-            plan = ngram.NgramPlan(
-                s.lm_top_k,
-                s.lm_order,
-                s.lm_prune,
-                s.lm_memory,
-                s.lm_pointer_bits,
-                s.lm_quantization_bits,
-            )
+            bits = s.lm_pointer_bits, s.lm_quantization_bits
+            plan = ngram.NgramPlan(s.lm_top_k, s.lm_order, s.lm_prune, s.lm_memory, *bits)
             ngram.build(text / language_model.TEXT, plan, out)
 
         return self.run.step("language_model", make, {"text": text}, version=4)

@@ -62,11 +62,7 @@ def locate(
 def _matches(sources: Path, pattern: str) -> list[Path]:
     """Files of `sources`, or of an absolute pattern, by the numbers in their names; no deltas."""
     place = Path(pattern)
-    found = (
-        Path(place.anchor).glob(str(place.relative_to(place.anchor)))
-        if place.is_absolute()
-        else sources.glob(pattern)
-    )
+    found = (sources / place.anchor).glob(str(place.relative_to(place.anchor)))
     by_number = [
         ([int(n) for n in re.findall(r"\d+", p.name)], p) for p in found if "delta" not in p.name
     ]
@@ -127,14 +123,8 @@ def unpacked(steps: Steps, name: str, found: Sequence[Path], sha256: str) -> Pat
             unpack(inner, inner.parent)
             inner.unlink()
 
-    return (
-        steps.run(
-            f"unpack_{name}",
-            make,
-            {"archives": dict(zip([p.name for p in found], sums, strict=True))},
-        )
-        / "files"
-    )
+    archives = dict(zip([p.name for p in found], sums, strict=True))
+    return steps.run(f"unpack_{name}", make, {"archives": archives}) / "files"
 
 
 def is_archive(path: Path) -> bool:

@@ -1,10 +1,10 @@
 """The test of a model: error rates of our decoder, and of the exported files in the clients."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trainer.steps import write_record
 from trainer.stt import preparation
 from trainer.stt.client import LIBRARIES, fetch
 from trainer.stt.decoder import Search
@@ -46,8 +46,7 @@ def write_figures(plan: TestPlan, s: SpeechSettings, workers: Workers, path: Pat
         )
         for name in plan.scores
     }
-    text = json.dumps(found, indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8")
+    write_record(path, found)
 
 
 def _test(

@@ -12,7 +12,7 @@ from trainer.audio.augment import Chain
 from trainer.errors import UserError
 from trainer.models.streaming import StreamingSpec
 from trainer.run import Run
-from trainer.steps import fingerprint
+from trainer.steps import fingerprint, write_record
 from trainer.store import Clips, build
 from trainer.wakeword import phrases, preparation, recordings, report, synthesis
 from trainer.wakeword.datasets import downloaded
@@ -292,7 +292,7 @@ class Pipeline:
         def files() -> dict[str, Path]:
             parts = {"phrase": self.phrase, "title": self.title, "export": export}
             record = experiment.record(self.run, **parts, client=client)
-            experiment.write(packaged / "experiment.json", record)
+            write_record(packaged / "experiment.json", record)
             page.write(report.training_page(record, self.trained), packaged / "report.html")
             names = (f"{name}.tflite", f"{name}.json", "report.html", "experiment.json")
             found = {file: packaged / file for file in names}

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from trainer.experiment import Record
 from trainer.metrics.bootstrap import wilson
 from trainer.metrics.detection import CUTOFFS
 from trainer.page import BLUE, GREY, INK, RED, Card, Page, Table, axes, percent, svg
+from trainer.steps import Record
 from trainer.wakeword.evaluation import Evaluation
 
 Figures = Mapping[str, Any]  # JSON
