@@ -171,9 +171,6 @@ def _call_in_backend(
             f"-e KERAS_BACKEND={name}, so that the environment includes it"
         )
         raise SystemExit(1) from None
-    except UserError as error:
-        send.send(f"{error}")
-        raise SystemExit(1) from None
-    except Stopped as error:
+    except (UserError, Stopped) as error:
         send.send(f"{error}")
         raise SystemExit(1) from None

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from trainer.errors import UserError
+from trainer.wakeword.evaluation import evaluate
 from trainer.wakeword.pipeline import Pipeline
 from trainer.wakeword.settings import WakeWordSettings
 
@@ -131,7 +132,6 @@ def test_jax_trains_too(result, run):
 def test_client_and_evaluation_agree(result, home, workers, say):
     """Same clips through pymicro-wakeword and through `evaluate`: same decisions."""
     from trainer.wakeword.client import wakes
-    from trainer.wakeword.evaluation import evaluate
 
     folder = home / "clips"
     folder.mkdir()
@@ -152,7 +152,6 @@ def test_client_and_evaluation_agree(result, home, workers, say):
 
 def test_evaluation_counts_and_rejects(result, home, workers):
     from trainer.page import write
-    from trainer.wakeword.evaluation import evaluate
     from trainer.wakeword.report import evaluation_lines, evaluation_page
 
     measured = evaluate(result.model, home / "own", home / "others", workers)
@@ -196,6 +195,18 @@ def test_python_gives_what_the_command_line_gives(run, recordings):
         wakeword.train("hey buster", data_dir=recordings, sampels=3)
     with pytest.raises(UserError, match="TRAINING_STEPS from flag"):
         wakeword.train("hey buster", data_dir=recordings, training_steps=-1)
+
+
+@pytest.mark.parametrize("data", [b"", b"x" * 999, None])
+def test_what_is_no_model_is_named(result, home, workers, tmp_path, data):
+    """An empty file, noise, and half of a model."""
+    whole = result.model.read_bytes()
+    (tmp_path / "a.tflite").write_bytes(whole[: len(whole) // 2] if data is None else data)
+    with pytest.raises(UserError, match=r"a\.tflite: not a \.tflite that LiteRT can run"):
+        evaluate(tmp_path / "a.tflite", home / "own", None, workers, 0.5, 5)
+    (tmp_path / "a.json").write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"a\.json: Invalid JSON"):
+        evaluate(tmp_path / "a.tflite", home / "own", None, workers)
 
 
 def test_none_usable_is_an_error(home, run):

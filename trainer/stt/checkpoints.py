@@ -47,7 +47,7 @@ def read_start(folder: Path, n_hidden: int) -> Start:
     classes = weights["layer_6/bias"].shape[0]
     path = folder / "alphabet.txt"
     in_bytes = classes == 256 and (
-        not path.exists() or path.read_text(encoding="utf-8").startswith("# bytes_output_mode")
+        not path.exists() or path.read_bytes().startswith(b"# bytes_output_mode")
     )
     alphabet = ByteAlphabet() if in_bytes else read_alphabet(read_alphabet_beside(folder))
     if classes != len(alphabet.labels) + 1:

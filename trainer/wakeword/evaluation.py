@@ -140,6 +140,10 @@ def evaluate(
         window = micro.sliding_window_size if window is None else window
     if cutoff is None or window is None:
         raise UserError(f"{described} is missing: give --cutoff and --window")
+    try:
+        stride = Stream(model.read_bytes()).stride
+    except UserError as error:
+        raise UserError(f"{model}: {error}") from error
     phrases = audio_files(positives) if positives else []
     streams = audio_files(ambient) if ambient else []
     runs = [(str(p), True) for p in phrases] + [(str(p), False) for p in streams]
@@ -147,7 +151,6 @@ def evaluate(
     good = [o for o in outcomes if isinstance(o, Outputs)]
     rejected = [o for o in outcomes if isinstance(o, Rejected)]
     names = {str(p) for p in phrases}
-    stride = Stream(model.read_bytes()).stride
     found = [o for o in good if o.path in names], [o for o in good if o.path not in names]
     return Evaluation(cutoff, window, stride, *found, rejected)
 
@@ -173,11 +176,8 @@ def _run_file(model: str, run: tuple[str, bool]) -> Outputs | Rejected:
 
 
 def _blocks(path: Path, phrase: bool) -> Iterator[np.ndarray]:
-    quiet = (
-        np.random.default_rng(0)
-        .normal(0, 1e-4, int(SETTLE_SECONDS * SAMPLE_RATE_HZ))
-        .astype(np.float32)
-    )
+    count = int(SETTLE_SECONDS * SAMPLE_RATE_HZ)
+    quiet = np.random.default_rng(0).normal(0, 1e-4, count).astype(np.float32)
     if phrase:
         yield quiet
     yield from audio.read_blocks(path)

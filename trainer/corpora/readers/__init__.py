@@ -7,6 +7,7 @@
 import csv
 import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +40,15 @@ def read(name: str, place: Path, options: dict[str, str] | None = None) -> Itera
             raise UserError(
                 f"{name}: no option '{option}'; there are: {', '.join(known) or 'none'}"
             )
-    return function(place, **options or {})
+    return _read(name, place, function(place, **options or {}))
+
+
+def _read(name: str, place: Path, found: Iterator[Utterance]) -> Iterator[Utterance]:
+    """`found`; what a reader cannot parse, in a file or an option, is the user's to mend."""
+    try:
+        yield from found
+    except (ValueError, re.error) as error:
+        raise UserError(f"{place}: cannot be read by '{name}': {error}") from error
 
 
 def place_of(name: str) -> tuple[str, Path]:

@@ -48,7 +48,7 @@ def find(tools: Path, language: str) -> Model | None:
             described = json.loads(config.read_text(encoding="utf-8"))
             spoken = str(described["espeak"]["voice"])
             model = Model(path, spoken, int(described.get("num_speakers", 1)))
-        except (ValueError, KeyError) as error:
+        except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{config}: is not a Piper configuration ({error})") from error
         if spoken.split("-", maxsplit=1)[0] == language.split("-", maxsplit=1)[0]:
             found.append(model)

@@ -49,7 +49,8 @@ def write(path: Path, manifest: Manifest) -> None:
 def read(path: Path) -> Manifest:
     """Read and validate a version 2 manifest. Raises UserError."""
     try:
-        return Manifest.model_validate_json(path.read_text(encoding="utf-8"))
+        return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        reason = ": ".join((*map(str, first["loc"]), first["msg"]))
+        raise UserError(f"{path}: {reason}") from error

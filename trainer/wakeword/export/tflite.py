@@ -105,12 +105,19 @@ def check(data: bytes) -> dict[str, Any]:
 
 
 class Stream:
-    """The exported model as clients run it: state persists between calls until `reset`."""
+    """The exported model as clients run it: state persists between calls until `reset`. Raises
+    UserError for other models and damaged files."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
-        self.reset()
-        self.stride = int(self._input["shape"][1])
+        try:
+            self.reset()
+        except (ValueError, RuntimeError) as error:
+            raise UserError(f"not a .tflite that LiteRT can run ({error})") from error
+        shape, kind = self._input["shape"].tolist(), self._input["dtype"].__name__
+        if len(shape) != 3 or shape[2] != CHANNELS or kind != "int8":
+            raise UserError(f"not a streaming wake word model: its input is {kind} {shape}")
+        self.stride = int(shape[1])
 
     def reset(self) -> None:
         """Forget all state (only a new interpreter does)."""
