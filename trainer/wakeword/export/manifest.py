@@ -52,5 +52,5 @@ def read(path: Path) -> Manifest:
         return Manifest.model_validate_json(path.read_bytes())
     except ValidationError as error:
         first = error.errors()[0]
-        reason = ": ".join((*map(str, first["loc"]), first["msg"]))
-        raise UserError(f"{path}: {reason}") from error
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: {f'{key}: ' if key else ''}{first['msg']}") from error
