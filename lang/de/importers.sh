@@ -2,7 +2,8 @@
 # One corpus a line: reader, files in sources/ (a|b: the first that exists) or URLs, option=value.
 # Missing corpora are listed with their download links; DOWNLOAD=1 downloads those with an address.
 cat <<END
-common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT
+common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT ${CV_SPLIT:+split=$CV_SPLIT}
+spontaneous_speech      "content:de"  from=https://commonvoice.mozilla.org/spontaneous-speech
 tuda                    http://ltdata1.informatik.uni-hamburg.de/kaldi_tuda_de/german-speechdata-package-v2.tar.gz
 m_ailabs                https://data.solak.de/data/Training/stt_tts/de_DE.tgz
 swc                     https://www2.informatik.uni-hamburg.de/nats/pub/SWC/SWC_German.tar

@@ -2,7 +2,8 @@
 # One corpus a line: reader, files in sources/ (a|b: the first that exists) or URLs, option=value.
 # Missing corpora are listed with their download links; DOWNLOAD=1 downloads those with an address.
 cat <<END
-common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT
+common_voice            "$CV_RELEASE_FILENAME"  ${CV_RELEASE_SHA256:+sha256=$CV_RELEASE_SHA256} duplicate_sentence_count=$DUPLICATE_SENTENCE_COUNT ${CV_SPLIT:+split=$CV_SPLIT}
+spontaneous_speech      "content:it"  from=https://commonvoice.mozilla.org/spontaneous-speech
 m_ailabs                https://data.solak.de/data/Training/stt_tts/it_IT.tgz
 voxforge                "voxforge-it/*.tgz|voxforge-it"  take=all  "skip=$VOXFORGE_SKIP" from=http://www.repository.voxforge1.org/downloads/it/Trunk/Audio/Main/16kHz_16bit/
 mls                     https://dl.fbaipublicfiles.com/mls/mls_italian_opus.tar.gz

@@ -11,10 +11,10 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
-from python_stretch import Signalsmith
 from scipy import fft
 
 from trainer.audio.io import SAMPLE_RATE_HZ, Audio, rms
+from trainer.audio.stretch import shift_pitch
 
 ROOM_SAMPLES = SAMPLE_RATE_HZ // 2  # what is kept of an impulse response
 
@@ -171,22 +171,6 @@ class Augmenter:
         return 10 ** (
             np.interp(np.arange(self.total), [start, stop + 1], [0, db]).astype(np.float32) / 20
         )
-
-
-def shift_pitch(samples: Audio, semitones: float) -> Audio:
-    """Pitch and formants by `semitones`, same length (signalsmith-stretch)."""
-    stretch = Signalsmith.Stretch()
-    stretch.preset(1, SAMPLE_RATE_HZ)
-    stretch.setTransposeSemitones(semitones)
-    return np.asarray(stretch.process(samples[None, :].astype(np.float32)))[0]
-
-
-def change_tempo(samples: Audio, factor: float) -> Audio:
-    """`factor` times as fast, pitch kept (signalsmith-stretch)."""
-    stretch = Signalsmith.Stretch()
-    stretch.preset(1, SAMPLE_RATE_HZ)
-    stretch.setTimeFactor(factor)
-    return np.asarray(stretch.process(samples[None, :].astype(np.float32)))[0]
 
 
 def distort(samples: Audio, amount: float) -> Audio:

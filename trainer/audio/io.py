@@ -1,22 +1,16 @@
 """Decoding, resampling and levels of audio: mono, 16 kHz by default, float32 in [-1, 1]."""
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile
 import soxr
 
-from trainer.errors import UserError
+from trainer.audio.decode import AudioError, opened
 
 SAMPLE_RATE_HZ = 16_000
 Audio = np.ndarray  # float32, shape (samples,), nominally within [-1, 1]
-
-
-class AudioError(UserError):
-    """A file that cannot be used."""
 
 
 def resample(
@@ -28,24 +22,6 @@ def resample(
     return soxr.resample(np.asarray(samples, np.float32), rate_hz, to_hz, quality=quality)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
-    """The file; what goes wrong with it is an AudioError."""
-    try:
-        with soundfile.SoundFile(path) as file:
-            yield file
-    except (
-        soundfile.LibsndfileError,
-        OSError,
-        TypeError,
-    ) as error:  # TypeError: a .raw file has no rate
-        if not path.is_file():
-            raise AudioError("is a folder" if path.is_dir() else "no such file") from error
-        if not os.access(path, os.R_OK):
-            raise AudioError(f"may not be read by uid {os.getuid()}") from error
-        raise AudioError(f"cannot be decoded ({_reason(error)})") from error
-
-
 def read_blocks(
     path: Path, seconds: float = 60.0, whole: bool = False, to_hz: int = SAMPLE_RATE_HZ
 ) -> Iterator[Audio]:
@@ -54,10 +30,11 @@ def read_blocks(
     Raises AudioError when the file is missing, empty or not decodable; with `whole` also when
     its header announces more, as in an mp3 of which half is missing (a cut WAV cannot be detected).
     """
-    with _opened(path) as file:
+    with opened(path) as file:
         stream = soxr.ResampleStream(file.samplerate, to_hz, 1, dtype="float32")
         # no larger: room for a minute costs as much as decoding
-        count = min(int(seconds * file.samplerate), file.frames + 1)
+        count = int(seconds * file.samplerate)
+        count = min(count, file.frames + 1) if file.frames else count
         seen = 0
         # not `blocks`, which trusts the length in the header and returns uninitialised memory
         while len(block := file.read(count, dtype="float32", always_2d=True)):
@@ -86,10 +63,11 @@ def read(
     """
     if not (start or end or channel):
         return np.concatenate(list(read_blocks(path, whole=True, to_hz=to_hz)))
-    with _opened(path) as file:
+    with opened(path) as file:
         if channel > file.channels:
             raise AudioError(f"has no channel {channel}")
-        file.seek(min(int(start * file.samplerate), file.frames))
+        first = int(start * file.samplerate)
+        file.seek(min(first, file.frames) if file.frames else first)
         count = int((end - start) * file.samplerate) if end else -1
         samples = file.read(count, dtype="float32", always_2d=True)
         rate = file.samplerate
@@ -120,46 +98,3 @@ def to_float(samples: np.ndarray) -> Audio:
 def rms(samples: Audio) -> float:
     """Root mean square; 0.0 for no samples."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if len(samples) else 0.0
-
-
-def speech_bounds(
-    samples: Audio, floor_factor: float = 3.0, peak_share: float = 0.08
-) -> tuple[int, int] | None:
-    """First and last sample of the speech, by short-time energy; None if nothing stands out.
-
-    A frame of 20 ms counts as speech above `floor_factor` times the quietest tenth and above
-    `peak_share` of the loudest frames. Short bursts far from the main part (a click) are left out.
-    """
-    hop = SAMPLE_RATE_HZ // 100
-    if len(samples) < 4 * hop:
-        return None
-    frames = np.lib.stride_tricks.sliding_window_view(samples, 2 * hop)[::hop]
-    energy = np.sqrt(np.mean(np.square(frames), axis=1))
-    peak = np.percentile(energy, 99)
-    if peak < 1e-4:
-        return None
-    # padding with digital silence is not the background; and where speech fills the clip there is
-    # no floor to measure: never require more than a quarter of the peak
-    audible = energy[energy > peak * 1e-4]
-    floor = min(np.percentile(audible, 10) * floor_factor, peak / 4)
-    loud = energy > max(floor, peak * peak_share)
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], loud.view(np.int8), [0]])))
-    starts, ends = edges[::2], edges[1::2]
-    weight = [energy[a:b].sum() for a, b in zip(starts, ends, strict=True)]
-    main = int(np.argmax(weight))
-    first, last = starts[main], ends[main]
-    # join neighbours closer than 0.3 s that are more than a click
-    for i in range(main - 1, -1, -1):
-        if first - ends[i] < 30 and (ends[i] - starts[i] >= 3):
-            first = starts[i]
-    for i in range(main + 1, len(starts)):
-        if starts[i] - last < 30 and (ends[i] - starts[i] >= 3):
-            last = ends[i]
-    return int(first * hop), int(min((last + 1) * hop, len(samples)))
-
-
-def _reason(error: Exception) -> str:
-    text = str(error).strip().rstrip(".").split(": ")[-1]
-    # libsndfile's message for a file without mp3 frames
-    damaged = text.startswith("File does not exist")
-    return "damaged or not sound" if damaged else text or type(error).__name__

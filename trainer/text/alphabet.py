@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import ClassVar
 
 from trainer.errors import UserError
+from trainer.text.characters import shown
 
 SPACE = " "
+# characters of Indic scripts and Hebrew that NFC takes apart
+COMPOSED = (*range(0x0900, 0x0C00), *range(0xFB1D, 0xFB4F))
 
 
 ENGLISH_LABELS = tuple(" abcdefghijklmnopqrstuvwxyz'")  # of the published English models
@@ -27,8 +30,10 @@ class Alphabet:
         """Raises UserError for a label that is not one codepoint, or is given twice."""
         for label in self.labels:
             if len(label) != 1:
+                written = " ".join(f"U+{ord(c):04X}" for c in label)
                 raise UserError(
-                    f"alphabet: label '{label}' is {len(label)} characters; each label is one"
+                    f"alphabet: label '{label}' is {len(label)} characters ({written}); each label "
+                    "is one"
                 )
         if len(set(self.labels)) != len(self.labels):
             twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
@@ -51,7 +56,7 @@ class Alphabet:
         """Label indices. Raises UserError naming the characters that are missing."""
         if missing := self.missing(text):
             raise UserError(
-                f"'{text}' has characters outside the alphabet: {' '.join(map(repr, missing))}"
+                f"'{text}' has characters outside the alphabet: {' '.join(map(shown, missing))}"
             )
         return [self._index[c] for c in text]
 
@@ -111,11 +116,16 @@ def read_alphabet(path: Path) -> Alphabet:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: not UTF-8 ({error})") from error
-    labels = []
-    for line in lines:
+    labels: list[str] = []
+    for number, line in enumerate(lines, 1):
         if line.startswith("#") or not line:
             continue
-        labels.append("#" if line == "\\#" else unicodedata.normalize("NFC", line))
+        label = "#" if line == "\\#" else _single(line)
+        try:
+            Alphabet((*labels, label))
+        except UserError as error:
+            raise UserError(f"{path}:{number}: {error}") from error
+        labels.append(label)
     if not labels:
         raise UserError(f"{path}: the alphabet is empty")
     if SPACE not in labels:
@@ -123,6 +133,15 @@ def read_alphabet(path: Path) -> Alphabet:
             f"{path}: the alphabet has no line with a space: clients could not separate words"
         )
     return Alphabet(tuple(labels))
+
+
+def _single(label: str) -> str:
+    """NFC, unless that takes a character apart; two characters that make such a one are joined."""
+    found = unicodedata.normalize("NFC", label)
+    if len(found) == 1 or len(label) == 1:
+        return found if len(found) == 1 else label
+    whole = (chr(c) for c in COMPOSED if unicodedata.normalize("NFD", chr(c)) == found)
+    return next(whole, found)
 
 
 def alphabet_of(transcripts: Iterable[str]) -> Alphabet:

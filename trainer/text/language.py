@@ -17,13 +17,13 @@ import os
 import shlex
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from trainer.errors import UserError
 from trainer.programs import ProgramError
 from trainer.text.alphabet import Alphabet, read_alphabet
-from trainer.text.rules import Example, Rules, read_rules
+from trainer.text.rules import Example, Rules, composed, read_rules
 
 PACKAGE = Path(__file__).parents[1]
 # in a checkout and in the image next to the package, in a wheel inside it
@@ -86,9 +86,10 @@ def read(code: str, data_dir: Path) -> Language:
     folder = find(code, data_dir)
     rules, examples = read_rules(folder / "rules.toml")
     path = folder / "alphabet.txt"
-    return Language(
-        code, folder, rules, tuple(examples), read_alphabet(path) if path.exists() else None
-    )
+    alphabet = read_alphabet(path) if path.exists() else None
+    spelling = composed(alphabet.labels) if alphabet else ()
+    rules = replace(rules, casing=rules.casing or code, composed=spelling)
+    return Language(code, folder, rules, tuple(examples), alphabet)
 
 
 def variables(script: Path) -> dict[str, str]:
@@ -126,6 +127,10 @@ def script_lines(script: Path, environment: Mapping[str, str]) -> list[Line]:
 
 def _run(command: list[str], script: Path, environment: Mapping[str, str]) -> str:
     try:
+        if b"\r\n" in script.read_bytes():
+            raise UserError(
+                f"{script} has the line endings of Windows: convert it, as with sed -i 's/\\r$//'"
+            )
         done = subprocess.run(
             command, env=dict(environment), capture_output=True, timeout=SECONDS, check=False
         )

@@ -141,6 +141,19 @@ def write(
     return left_out
 
 
+def respelled(path: Path, old: Alphabet, new: Alphabet, out: Path) -> list[str]:
+    """A finished package for another alphabet; returns the words that it cannot spell. Raises
+    UserError."""
+    alpha, beta, vocabulary = read(path, old)
+    data = path.read_bytes()
+    kenlm = out.with_suffix(".binary")
+    kenlm.write_bytes(data[: data.rfind(struct.pack("<ii", MAGIC, FILE_VERSION))])
+    words = [old.decode(labels).strip() for labels in vocabulary.all()]
+    left_out = write(kenlm, words, new, alpha, beta, out)
+    kenlm.unlink()
+    return left_out
+
+
 def weighed(package: bytes, alpha: float, beta: float) -> bytes:
     """A finished package with other weights; the same bytes when it has these already."""
     at = package.rfind(struct.pack("<ii", MAGIC, FILE_VERSION)) + 9
@@ -182,6 +195,17 @@ class Vocabulary:
             target = self._targets[at]
             found[row, self._labels[at] - 1] = np.where(self._final[target], START, target)
         return found
+
+    def all(self) -> Iterator[list[int]]:
+        """Labels of all words, sorted, each with what ends it."""
+        waiting: list[tuple[int, list[int]]] = [(START, [])]
+        while waiting:
+            state, labels = waiting.pop()
+            first, count = int(self._first[state]), int(self._count[state])
+            for at in range(first + count - 1, first - 1, -1):
+                waiting.append((int(self._targets[at]), [*labels, int(self._labels[at]) - 1]))
+            if self._final[state] and labels:
+                yield labels
 
     def some(self, count: int) -> Iterator[list[int]]:
         """Labels of words, drawn by chance, always the same ones."""

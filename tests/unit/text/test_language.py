@@ -79,3 +79,13 @@ def test_faults_of_a_folder_are_one_line(tmp_path):
     (folder / "params.sh").write_text("nonsense_command\n")
     with pytest.raises(UserError, match="nonsense_command"):
         languages.variables(folder / "params.sh")
+
+
+def test_line_endings_of_windows_are_named(tmp_path):
+    for name in ("params.sh", "importers.sh"):
+        (tmp_path / name).write_bytes(b"#!/usr/bin/env bash\r\nEPOCHS=3\r\n")
+        (tmp_path / name).chmod(0o755)
+    with pytest.raises(UserError, match=r"params\.sh has the line endings of Windows"):
+        languages.variables(tmp_path / "params.sh")
+    with pytest.raises(UserError, match=r"importers\.sh has the line endings of Windows"):
+        languages.script_lines(tmp_path / "importers.sh", {})

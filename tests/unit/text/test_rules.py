@@ -6,7 +6,7 @@ import pytest
 
 from trainer.errors import UserError
 from trainer.text.alphabet import Alphabet, ByteAlphabet, alphabet_of, collapse, read_alphabet
-from trainer.text.rules import Rules, folded, normal, read_rules, spoken_numbers
+from trainer.text.rules import Rules, folded, lowered, normal, read_rules, spoken_numbers
 
 
 def test_file_keeps_hash_space_and_accents(tmp_path):
@@ -115,3 +115,64 @@ def test_bytes_as_labels():
     assert alphabet.decode([0xC2, 0xA8]) == "\u00e9"
     assert (alphabet.blank, alphabet.missing("\u4e2d")) == (255, [])
     assert alphabet.serialize()[:7] == b"\xff\x00\x00\x00\x01\x00\x01"
+
+
+@pytest.mark.parametrize("language", ["tr", "az", "tr-TR"])
+def test_casing_of_turkic_languages(language):
+    rules = Rules(casing=language)
+    assert rules.labels("Işık Isparta İstanbul") == "ışık ısparta istanbul"
+    assert lowered("I\u0307stanbul", language) == "istanbul"
+
+
+def test_casing_elsewhere():
+    assert lowered("İstanbul I") == "istanbul i"
+    assert lowered("ΟΔΟΣ") == "οδος".replace("σ", "ς") or lowered("ΟΔΟΣ").endswith("ς")
+    assert lowered("ÉTÉ") == "été"
+
+
+def test_capitals_in_replace_match_what_is_written(tmp_path):
+    (tmp_path / "rules.toml").write_text('[replace]\n"I" = "ı"\n"Yes" = "aye"\n"q" = "k"\n')
+    rules, _ = read_rules(tmp_path / "rules.toml")
+    assert rules.labels("Işık") == "ışık"
+    assert rules.labels("Yes yes Iraq") == "aye yes ırak"
+
+
+@pytest.mark.parametrize("table", ['refuse = "X"', 'drop = "É"', 'space = "Ω"'])
+def test_rules_that_never_match_are_errors(tmp_path, table):
+    (tmp_path / "rules.toml").write_text(table + "\n")
+    with pytest.raises(UserError, match="never match"):
+        read_rules(tmp_path / "rules.toml")
+
+
+def test_why_a_sentence_is_refused():
+    assert Rules().apply("En 1984") == (
+        "",
+        "refused by the rules of transcripts (contains '1' '4' '8' '9')",
+    )
+    assert Rules().apply("...") == ("", "nothing is left by the rules of transcripts")
+    assert Rules(fold=True).apply("aɣrum d ɛli")[1] == "letters that have no ASCII form ('ɛ' 'ɣ')"
+    assert Rules(fold=True).labels("ça œuf ÅØ") == "ca oeuf ao"
+
+
+@pytest.mark.parametrize("mark", ["\u00ad", "\u200b", "\ufeff", "\u2060", "\u200e", "\ufe0f"])
+def test_invisible_characters_do_not_make_words(mark):
+    assert normal(f"sof{mark}t") == "soft"
+    assert Rules().labels(f"Sof{mark}t!") == "soft"
+
+
+def test_joiners_that_change_letters_stay():
+    assert normal("می\u200cخواهم") == "می\u200cخواهم"
+    assert normal("a \u200d b") == "a b"
+
+
+def test_labels_that_composition_takes_apart(tmp_path):
+    (tmp_path / "a.txt").write_text(" \n\u09dc\n\u09af\u09bc\n", encoding="utf-8")
+    assert read_alphabet(tmp_path / "a.txt").labels == (" ", "\u09dc", "\u09df")
+    (tmp_path / "b.txt").write_text(" \na\nch\n")
+    with pytest.raises(UserError, match=r"b\.txt:3: .*'ch' is 2 characters \(U\+0063 U\+0068\)"):
+        read_alphabet(tmp_path / "b.txt")
+
+
+def test_invisible_characters_are_named_in_messages():
+    with pytest.raises(UserError, match=r"U\+200B ZERO WIDTH SPACE"):
+        Alphabet((" ", "a")).encode("a\u200b")
