@@ -3,12 +3,15 @@ among them."""
 
 import json
 import logging
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 import soundfile
 
 from trainer.errors import UserError
+from trainer.wakeword import captured
 from trainer.wakeword.evaluation import evaluate
 from trainer.wakeword.pipeline import Pipeline
 from trainer.wakeword.settings import WakeWordSettings
@@ -44,14 +47,15 @@ def recordings(home):
 
 @pytest.fixture(scope="module")
 def run(recordings, make_run):
-    def run(**flags):
+    def run(check=False, **flags):
         folders = {
             "personal_samples": str(recordings / "own"),
             "negative_samples": str(recordings / "others"),
         }
         given = {"data_dir": str(recordings), **SMALL, **folders, **flags}
         current = make_run(WakeWordSettings, "wakeword", "hey buster", **given)
-        return Pipeline(current, "hey buster", "Hey Buster").delivered, current.steps
+        pipeline = Pipeline(current, "hey buster", "Hey Buster")
+        return pipeline.given.check() if check else (pipeline.delivered, current.steps)
 
     return run
 
@@ -67,8 +71,10 @@ def test_gives_all_files(result):
     assert names == {
         "hey_buster.tflite",
         "hey_buster.json",
+        "hey_buster.yaml",
         "report.html",
         "experiment.json",
+        "rejected.csv",
         "logs",
         "training.log",
     }
@@ -156,8 +162,9 @@ def test_evaluation_counts_and_rejects(result, home, workers):
 
     measured = evaluate(result.model, home / "own", home / "others", workers)
     figures = measured.figures()
-    assert figures["positives"] == 7
-    assert [r["path"].rsplit("/")[-1] for r in figures["rejected"]] == ["broken.wav"]
+    assert figures["positives"] == 6
+    names = [r["path"].rsplit("/")[-1] for r in figures["rejected"]]
+    assert names == ["broken.wav", "silent.wav"]  # the same as in training
     assert figures["hours"] == pytest.approx(17 / 3600, rel=0.01)
     assert (
         0
@@ -168,7 +175,7 @@ def test_evaluation_counts_and_rejects(result, home, workers):
     )
     text = "\n".join(evaluation_lines(figures))
     assert "false accepts per hour" in text
-    write(evaluation_page(measured, figures, "hey_buster"), home / "page.html")
+    write(evaluation_page({"hey_buster": measured}, [figures]), home / "page.html")
     assert (home / "page.html").read_text().count("<svg") == 3
 
 
@@ -190,7 +197,7 @@ def test_python_gives_what_the_command_line_gives(run, recordings):
     same = line.run("hey buster", "", {"data_dir": str(recordings), **SMALL, **folders})
     assert same.model == again.model
     found = wakeword.evaluate(again.model, recordings / "own", workers=2)
-    assert found.figures()["positives"] == 7
+    assert found.figures()["positives"] == 6
     with pytest.raises(UserError, match="did you mean SAMPLES"):
         wakeword.train("hey buster", data_dir=recordings, sampels=3)
     with pytest.raises(UserError, match="TRAINING_STEPS from flag"):
@@ -205,8 +212,86 @@ def test_what_is_no_model_is_named(result, home, workers, tmp_path, data):
     with pytest.raises(UserError, match=r"a\.tflite: not a \.tflite that LiteRT can run"):
         evaluate(tmp_path / "a.tflite", home / "own", None, workers, 0.5, 5)
     (tmp_path / "a.json").write_bytes(b"\xff")
-    with pytest.raises(UserError, match=r"a\.json: Invalid JSON"):
+    with pytest.raises(UserError, match=r"a\.json: not a manifest"):
         evaluate(tmp_path / "a.tflite", home / "own", None, workers)
+
+
+def command(*arguments):
+    done = subprocess.run(
+        [sys.executable, "-m", "trainer", "wakeword", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_several_models_are_compared(result, home, tmp_path):
+    """In a table and in one plot; a manifest of another trainer has more keys."""
+    other = tmp_path / "other.tflite"
+    other.write_bytes(result.model.read_bytes())
+    manifest = json.loads(result.manifest.read_text()) | {"calibration": {"x": 1}}
+    manifest["micro"]["probability_cutoff"] = 0.31
+    other.with_suffix(".json").write_text(json.dumps(manifest))
+    folders = ("--positives", home / "own", "--ambient", home / "others")
+    page = tmp_path / "page.html"
+    printed = command("evaluate", *folders, "--report", page, result.model, other)
+    table = printed[printed.index("model ") :].splitlines()
+    assert [line.split()[0] for line in table[:3]] == ["model", "hey_buster", "other"]
+    assert "0.31 x" in table[2]
+    assert page.read_text().count("<svg") == 1
+    found = json.loads(command("evaluate", *folders, "--json", result.model, other))
+    assert set(found) == {str(result.model), str(other)}
+
+
+def test_what_woke_a_device_is_sorted_corrected_and_used(result, home, run, say, tmp_path):
+    folder = tmp_path / "captured"
+    folder.mkdir()
+    for name, text in (("1.wav", "hey buster"), ("2.wav", "some other words"), ("3.wav", "hello")):
+        soundfile.write(folder / name, np.concatenate([np.zeros(8000), say(text)]), 16000)
+    (folder / "broken.wav").write_bytes(b"RIFF")
+    with pytest.raises(UserError, match=r"captured\.csv is missing: sort the clips with"):
+        captured.read(folder)
+    command("captured", result.model, folder)
+    table = folder / "captured.csv"
+    lines = table.read_text().splitlines()
+    assert lines[0] == "file,wake,score,remark"
+    assert sorted(line.split(",")[0] for line in lines[1:]) == ["1.wav", "2.wav", "3.wav"]
+    table.write_text("file,wake\n1.wav,yes\n2.wav,No\n3.wav,no\n")
+    right, wrong = captured.read(folder)
+    assert [p.name for p in right] == ["1.wav"]
+    assert [p.name for p in wrong] == ["2.wav", "3.wav"]
+    command("captured", result.model, folder)  # answers are kept
+    assert table.read_text().count("answered before") == 3
+    table.write_text("file,wake\n1.wav,perhaps\n")
+    with pytest.raises(UserError, match=r"captured\.csv:2: wake is 'perhaps'"):
+        captured.read(folder)
+    table.write_text("file,wake\n1.wav,yes\n2.wav,no\n")
+    more, steps = run(captured=str(folder), also="hey busters", negative_phrases="hey brown")
+    assert {"read_personal", "read_negative", "synthesize_phrase"} <= {
+        name for name, seconds in steps.seconds.items() if seconds
+    }
+    record = json.loads((more.folder / "experiment.json").read_text())
+    assert record["phrases"] == ["hey buster", "hey busters"]
+    assert record["negative_phrases"] == ["hey brown"]
+    assert record["recordings"]["personal"]["files"] == 7
+    assert record["recordings"]["negative"]["files"] == 3
+    page = (more.folder / "report.html").read_text()
+    assert "7 of 9" in page
+    assert "Rejected recordings" in page
+
+
+def test_a_phrase_that_cannot_work_is_refused_before_anything_runs(run):
+    for given, message in (
+        ({"also": "привет"}, "Cyrillic"),
+        ({"negative_phrases": "hey buster"}, "is also a phrase that wakes"),
+        ({"also": "good morning my dear computer are you there"}, "takes [2-9]"),
+        ({"engine": "flite", "also": "señor"}, "no engine is left"),
+        ({"language": "eu"}, "no word list for 'eu'"),
+    ):
+        with pytest.raises(UserError, match=message):
+            run(check=True, **given)
 
 
 def test_none_usable_is_an_error(home, run):

@@ -3,7 +3,6 @@
 import json
 import logging
 import shutil
-import time
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +54,7 @@ def _print_result(result: Any) -> None:
     log.info("Name:     %s", json.loads(result.manifest.read_text())["wake_word"])
     log.info("Model:    %s", result.model)
     log.info("Metadata: %s", result.manifest)
+    log.info("ESPHome:  %s", result.manifest.with_suffix(".yaml"))
     log.info("Report:   %s", result.folder / "report.html")
     if result.made:  # the log to its last line
         current = next(h for h in log.handlers if isinstance(h, logging.FileHandler))
@@ -62,31 +62,20 @@ def _print_result(result: Any) -> None:
 
 
 @cli.command()
-@click.option("--samples", default=1, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option(
+    "--samples", default=1, show_default=True, type=click.IntRange(1), help="How many an engine."
+)
 @click.option("--language", default="en", show_default=True)
 @click.option("--engine", default="auto", show_default=True)
 @data_dir
 @click.argument("wake_word")
 def sample(samples: int, language: str, engine: str, data_dir: Path, wake_word: str) -> None:
-    """Synthesize samples of WAKE_WORD to listen to, in /data/work/test_sample."""
-    from trainer.audio.io import write_wav
-    from trainer.wakeword import phrases, synthesis
-    from trainer.wakeword.engines import usable_engines
+    """Let each engine say WAKE_WORD, to listen to in /data/work/test_sample."""
+    from trainer.wakeword.samples import write
 
-    phrase = phrases.clean(wake_word)
-    phrases.phonemes(phrase, language)
     start_log()
-    plural = "" if samples == 1 else "s"
-    log.info("===== Generating %d sample%s of '%s' =====", samples, plural, phrase)
-    folder = data_dir / "work" / "test_sample"
-    folder.mkdir(parents=True, exist_ok=True)
-    engines, seed = usable_engines(language, engine), time.time_ns() % 1000
-    plan = synthesis.SpeechPlan("phrase", phrase, language, engines, samples, seed)
-    for number in range(samples):
-        name = phrases.slug(phrase) + (f"_{number + 1}" if samples > 1 else "")
-        write_wav(folder / f"{name}.wav", synthesis.speak_one(plan, number)[0])
-        log.info("Sample available at %s", folder / f"{name}.wav")
-    log.info("Play it on your host.")
+    write(wake_word, language, engine, samples, data_dir)
+    log.info("Play them on your host.")
 
 
 @cli.command()
@@ -97,7 +86,7 @@ def sample(samples: int, language: str, engine: str, data_dir: Path, wake_word: 
 @click.option("--report", "page", type=FOLDER, help="Also write an HTML page.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")
 @click.option("--workers", default=0, help="Worker processes; 0 means one per core.")
-@click.argument("model", type=FOLDER)
+@click.argument("models", type=FOLDER, nargs=-1, required=True, metavar="MODEL...")
 def evaluate(
     positives: Path | None,
     ambient: Path | None,
@@ -106,9 +95,10 @@ def evaluate(
     page: Path | None,
     as_json: bool,
     workers: int,
-    model: Path,
+    models: tuple[Path, ...],
 ) -> None:
-    """Measure MODEL (.tflite): recall, false accepts per hour, DET curve, latency."""
+    """Measure each MODEL (.tflite): recall, false accepts per hour, DET curve, latency; several
+    are compared in a table and one plot."""
     if positives is None and ambient is None:
         raise click.UsageError("give --positives, --ambient, or both")
     from trainer import wakeword
@@ -116,17 +106,41 @@ def evaluate(
     from trainer.wakeword import report
 
     start_log()
-    evaluation = wakeword.evaluate(model, positives, ambient, cutoff, window, workers)
-    figures = evaluation.figures()
+    found = [wakeword.evaluate(m, positives, ambient, cutoff, window, workers) for m in models]
+    figures = {str(model): one.figures() for model, one in zip(models, found, strict=True)}
+    named = dict(zip(report.names_of(models), found, strict=True))
     if page:
-        write(report.evaluation_page(evaluation, figures, model.stem), page)
+        write(report.evaluation_page(named, list(figures.values())), page)
     if as_json:
-        click.echo(json.dumps(figures, indent=1, ensure_ascii=False))
+        shown = figures if len(models) > 1 else figures[str(models[0])]
+        click.echo(json.dumps(shown, indent=1, ensure_ascii=False))
         return
-    for line in report.evaluation_lines(figures):
-        click.echo(line)
+    for name, one in zip(named, figures.values(), strict=True):
+        for line in ([f"== {name}"] if len(models) > 1 else []) + report.evaluation_lines(one):
+            click.echo(line)
+    if len(models) > 1:
+        for line in report.comparison_lines(named, list(figures.values())):
+            click.echo(line)
     if page:
         click.echo(f"Report: {page}")
+
+
+@cli.command("captured")
+@click.option("--workers", default=0, help="Worker processes; 0 means one per core.")
+@click.argument("model", type=FOLDER)
+@click.argument("folder", type=FOLDER)
+def sort_captured(workers: int, model: Path, folder: Path) -> None:
+    """Sort clips that woke a device: MODEL (.tflite) writes FOLDER/captured.csv, with wake=yes or
+    wake=no. Correct it, then train with --captured=FOLDER."""
+    from trainer.machine import cores
+    from trainer.wakeword.captured import sort
+    from trainer.workers import Workers
+
+    start_log()
+    with Workers(workers or cores()) as pool:
+        refused = sort(model, folder, pool)
+    for one in refused:
+        click.echo(f"rejected: {one.path}: {one.reason}", err=True)
 
 
 @cli.command()

@@ -16,7 +16,7 @@ import numpy as np
 
 from trainer import rejected
 from trainer.audio import io as audio
-from trainer.audio.io import AudioError
+from trainer.audio.decode import AudioError
 from trainer.audio.micro_frontend import CHANNELS, quantize
 from trainer.downloads import Archive, fetch_to, unpack
 from trainer.errors import UserError

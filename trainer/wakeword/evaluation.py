@@ -1,6 +1,6 @@
 """How good a model is: the exported file on real audio, with the device's window and pause."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from trainer.audio import io as audio
-from trainer.audio.io import SAMPLE_RATE_HZ, AudioError, to_int16
+from trainer.audio.decode import AudioError
+from trainer.audio.io import SAMPLE_RATE_HZ, Audio, to_int16
 from trainer.audio.micro_frontend import FRAMES_PER_SECOND, FrontEnd
 from trainer.errors import UserError
 from trainer.metrics.bootstrap import poisson_rate, wilson
@@ -17,7 +17,14 @@ from trainer.metrics.detection import Curve, curve, detections, sliding_mean
 from trainer.rejected import Rejected
 from trainer.wakeword.export import manifest
 from trainer.wakeword.export.tflite import Stream
-from trainer.wakeword.recordings import audio_files
+from trainer.wakeword.recordings import (
+    Phrase,
+    Take,
+    check_no_contradiction,
+    files_of,
+    read_stream,
+    read_take,
+)
 from trainer.workers import Workers
 
 PAUSE_FRAMES = 74  # ESPHome ignores 74 slices (0.74 s) after it starts and after it wakes
@@ -26,9 +33,9 @@ SETTLE_SECONDS = 1.0  # faint noise before and after a clip: a device listens be
 
 @dataclass(frozen=True)
 class Outputs:
-    """uint8 outputs of the model along one file."""
+    """uint8 outputs of the model along one file, or one phrase of a take."""
 
-    path: str
+    path: str  # of a take with the place in it
     values: np.ndarray
     seconds: float
     speech_end: float  # seconds into `values`; nan for streams
@@ -41,8 +48,8 @@ class Evaluation:
     cutoff: float
     window: int
     stride: int
-    positives: list[Outputs]
-    ambient: list[Outputs]
+    positives: list[Outputs] = field(default_factory=list)
+    ambient: list[Outputs] = field(default_factory=list)
     rejected: list[Rejected] = field(default_factory=list)
 
     @property
@@ -128,58 +135,100 @@ def evaluate(
 ) -> Evaluation:
     """Run `model` (.tflite with its .json next to it) over folders of audio.
 
-    `positives`: recordings of the phrase; `ambient`: audio without it. Files that cannot be read
-    are rejected. Raises UserError.
+    `positives`: recordings of the phrase; `ambient`: audio without it. What cannot be used, by the
+    same rules as for training, is rejected. Raises UserError.
     """
+    phrases = files_of(positives) if positives else []
+    streams = files_of(ambient) if ambient else []
+    check_no_contradiction(phrases, streams)
+    found = load(model, cutoff, window)
+    runs = [(path, "phrase") for path in phrases] + [(path, "stream") for path in streams]
+    outcomes = workers.run(partial(_run_file, str(model)), runs, "evaluation")
+    for (_, kind), results in zip(runs, outcomes, strict=True):
+        for one in results:
+            if isinstance(one, Rejected):
+                found.rejected.append(one)
+            else:
+                (found.positives if kind == "phrase" else found.ambient).append(one)
+    for kind, folder, some in (
+        ("recording of the phrase", positives, found.positives),
+        ("ambient audio", ambient, found.ambient),
+    ):
+        if folder and not some:
+            first = found.rejected[0]
+            raise UserError(
+                f"{folder}: no {kind} can be used; such as {first.path}: {first.reason}"
+            )
+    return found
+
+
+def load(model: Path, cutoff: float | None = None, window: int | None = None) -> Evaluation:
+    """An evaluation without audio: the model's cutoff, window and stride. Raises UserError."""
     if not model.exists():
         raise UserError(f"{model}: no such model")
     described = model.with_suffix(".json")
     if described.exists():
-        micro = manifest.read(described).micro
-        cutoff = micro.probability_cutoff if cutoff is None else cutoff
-        window = micro.sliding_window_size if window is None else window
+        own = manifest.operating_point(described)
+        cutoff = own[0] if cutoff is None else cutoff
+        window = own[1] if window is None else window
     if cutoff is None or window is None:
         raise UserError(f"{described} is missing: give --cutoff and --window")
     try:
-        stride = Stream(model.read_bytes()).stride
+        return Evaluation(cutoff, window, Stream(model.read_bytes()).stride)
     except UserError as error:
         raise UserError(f"{model}: {error}") from error
-    phrases = audio_files(positives) if positives else []
-    streams = audio_files(ambient) if ambient else []
-    runs = [(str(p), True) for p in phrases] + [(str(p), False) for p in streams]
-    outcomes = workers.run(partial(_run_file, str(model)), runs, "evaluation")
-    good = [o for o in outcomes if isinstance(o, Outputs)]
-    rejected = [o for o in outcomes if isinstance(o, Rejected)]
-    names = {str(p) for p in phrases}
-    found = [o for o in good if o.path in names], [o for o in good if o.path not in names]
-    return Evaluation(cutoff, window, stride, *found, rejected)
 
 
-def _run_file(model: str, run: tuple[str, bool]) -> Outputs | Rejected:
-    """One file through front-end and model, block by block, so that memory stays small."""
-    path, phrase = run
-    stream, front_end = Stream(Path(model).read_bytes()), FrontEnd()
-    outputs, rest, seconds, until = [], np.zeros((0, 40), np.uint8), 0.0, float("nan")
+def peaks(model: Path, clips: Sequence[Path], workers: Workers) -> dict[str, float | Rejected]:
+    """Highest sliding mean of each clip, or why it cannot be read."""
+    found = load(model)
+    runs = [(path, "clip") for path in clips]
+    outcomes = workers.run(partial(_run_file, str(model)), runs, "scoring")
+    return {
+        str(path): one if isinstance(one, Rejected) else float(found.means(one).max(initial=0))
+        for path, (one, *_) in zip(clips, outcomes, strict=True)
+    }
+
+
+def _run_file(model: str, run: tuple[Path, str]) -> list[Outputs | Rejected]:
+    """One file through front-end and model. Kinds: "phrase": each repetition; "stream": the whole;
+    "clip": the whole, with silence around it."""
+    path, kind = run
+    stream = Stream(Path(model).read_bytes())
     try:
-        for block in _blocks(Path(path), phrase):
-            seconds += len(block) / SAMPLE_RATE_HZ
-            frames = np.concatenate([rest, front_end.push(to_int16(block))])
-            whole = len(frames) // stream.stride * stream.stride
-            outputs.append(stream(frames[:whole]))
-            rest = frames[whole:]
-        if phrase:
-            bounds = audio.speech_bounds(audio.read(Path(path)))
-            until = SETTLE_SECONDS + bounds[1] / SAMPLE_RATE_HZ if bounds else float("nan")
+        if kind == "phrase":
+            take = read_take(path)
+            return [*(_run_phrase(stream, path, take, p) for p in take.phrases), *take.rejected]
+        blocks = read_stream(path, 60.0)
+        surrounded = [_quiet(), *blocks, _quiet()] if kind == "clip" else blocks
+        return [_run_blocks(stream, str(path), surrounded)]
     except AudioError as error:
-        return Rejected(path, str(error))
-    return Outputs(path, np.concatenate(outputs), seconds, until)
+        return [Rejected(str(path), str(error))]
 
 
-def _blocks(path: Path, phrase: bool) -> Iterator[np.ndarray]:
+def _run_phrase(stream: Stream, path: Path, take: Take, phrase: Phrase) -> Outputs:
+    stream.reset()
+    clip = take.samples[phrase.begin : phrase.end]
+    end = SETTLE_SECONDS + (phrase.last - phrase.begin) / SAMPLE_RATE_HZ
+    at = f" at {phrase.first / SAMPLE_RATE_HZ:.1f} s" if len(take.phrases) > 1 else ""
+    return _run_blocks(stream, f"{path}{at}", [_quiet(), clip, _quiet()], end)
+
+
+def _run_blocks(
+    stream: Stream, name: str, blocks: Iterable[Audio], speech_end: float = float("nan")
+) -> Outputs:
+    """Block by block, so that memory stays small."""
+    front_end = FrontEnd()
+    outputs, rest, seconds = [], np.zeros((0, 40), np.uint8), 0.0
+    for block in blocks:
+        seconds += len(block) / SAMPLE_RATE_HZ
+        frames = np.concatenate([rest, front_end.push(to_int16(block))])
+        whole = len(frames) // stream.stride * stream.stride
+        outputs.append(stream(frames[:whole]))
+        rest = frames[whole:]
+    return Outputs(name, np.concatenate(outputs), seconds, speech_end)
+
+
+def _quiet() -> Audio:
     count = int(SETTLE_SECONDS * SAMPLE_RATE_HZ)
-    quiet = np.random.default_rng(0).normal(0, 1e-4, count).astype(np.float32)
-    if phrase:
-        yield quiet
-    yield from audio.read_blocks(path)
-    if phrase:
-        yield quiet
+    return np.random.default_rng(0).normal(0, 1e-4, count).astype(np.float32)

@@ -28,6 +28,7 @@ def run(
     loaded = load(WakeWordSettings, options, settings_file=settings_file)
     s = loaded.settings
     phrase = phrases.clean(phrase)
+    phrases.check_title(phrase, title)
     title = " ".join((title or phrases.title(phrase)).split())
     with runs.start(loaded, "wakeword", phrases.slug(phrase), phrase) as current:
         from trainer.machine import check_gpu
@@ -42,7 +43,7 @@ def run(
         log.info("===== Training '%s' as %s =====", phrase, title)
         check_gpu(s.keras_backend, WAYS_OUT)
         pipeline = Pipeline(current, phrase, title)
-        pipeline.check_input()
+        pipeline.given.check()
         result = getattr(pipeline, STAGES[stage])
     made = result.made if stage == "train" else current.made
     rows = [row for row in pipeline.summary_rows() if row[1] or stage == "train"]

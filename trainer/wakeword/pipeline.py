@@ -10,13 +10,16 @@ from typing import Any
 from trainer import experiment, models, package, page, rejected
 from trainer.audio.augment import Chain
 from trainer.errors import UserError
+from trainer.log import log
 from trainer.models.streaming import StreamingSpec
 from trainer.run import Run
 from trainer.steps import fingerprint, write_record
 from trainer.store import Clips, build
-from trainer.wakeword import phrases, preparation, recordings, report, synthesis
+from trainer.wakeword import inventory, phrases, preparation, recordings, report, synthesis
 from trainer.wakeword.datasets import downloaded
-from trainer.wakeword.engines import piper, usable_engines
+from trainer.wakeword.engines import usable_engines
+from trainer.wakeword.export import esphome
+from trainer.wakeword.given import Given
 from trainer.wakeword.preparation import FeaturePlan
 from trainer.wakeword.recordings import FilesPlan
 from trainer.wakeword.settings import WakeWordSettings
@@ -68,29 +71,10 @@ class Pipeline:
         """File name of the phrase."""
         return phrases.slug(self.phrase)
 
-    def check_input(self) -> None:
-        """Find what is wrong with the phrase and the folders before hours are spent."""
-        s = self.run.settings
-        phrases.phonemes(self.phrase, s.language)
-        for folder in filter(None, (s.personal_samples, s.negative_samples)):
-            recordings.audio_files(folder)
-        self.piper  # noqa: B018  (looks for its model)
-
     @cached_property
-    def piper(self) -> piper.Model | None:
-        """Piper's model for the language, if there is one and the engines asked for allow it."""
-        s = self.run.settings
-        wanted = [name.strip() for name in s.engine.split(",")]
-        if "auto" not in wanted and "piper" not in wanted:
-            return None
-        tools = s.data_dir / "tools"
-        found = piper.find(tools, s.language)
-        if found is None and "piper" in wanted:
-            raise UserError(
-                f"no Piper model for '{s.language}' under {tools}: put its .pt or .onnx there, "
-                "with its .json"
-            )
-        return found
+    def given(self) -> Given:
+        """Phrases, words, engines and recordings to begin with."""
+        return Given(self.run.settings, self.phrase)
 
     # --- clips
 
@@ -107,15 +91,18 @@ class Pipeline:
         return {kind: self._synthesize(kind, count) for kind, count in counts.items()}
 
     def _synthesize(self, kind: str, count: int) -> Path:
-        s, voice = self.run.settings, self.piper
-        engines = usable_engines(s.language, s.engine)
+        s, voice = self.run.settings, self.given.piper
+        engines = self.given.engines if kind == "phrase" else usable_engines(s.language, s.engine)
         key = voice.key if voice else ""
-        plan = SpeechPlan(kind, self.phrase, s.language, engines, count, s.seed, key)
+        texts = self.given.phrases, self.given.words
+        plan = SpeechPlan(kind, *texts, engines, count, s.seed, self.given.negatives, key)
 
         def make(out: Path, s: WakeWordSettings) -> None:
             synthesis.build(plan, voice, s.data_dir, s.batch_size, self.run.workers, out)
 
         params = {"plan": plan, **({"batch_size": s.batch_size} if voice else {})}
+        if s.speech_text:
+            params["speech_text"] = fingerprint([s.speech_text])
         return self.run.step(f"synthesize_{kind}", make, params=params)
 
     def _sounds(self, kind: str, count: int) -> Path:
@@ -129,23 +116,32 @@ class Pipeline:
 
         return self.run.step("sounds", make, params={"plan": plan}, part=kind, shared=True)
 
-    def _recordings(self, kind: str, folder: Path) -> Path:
+    def _recordings(self, kind: str) -> Path:
         """The user's recordings as clips; those that cannot be used are listed in rejected.csv."""
-        files = recordings.audio_files(folder)
+        files = self.given.files[kind]
         plan = FilesPlan(tuple(map(str, files)), whole=kind == "negative")
 
         def make(out: Path, _: WakeWordSettings) -> None:
-            label = f"reading ({kind})"
-            build(out, recordings.read_chunk, plan, len(files), label, self.run.workers)
+            label, workers = f"reading ({kind})", self.run.workers
+            build(out, recordings.read_chunk, plan, len(files), label, workers)
+            if kind == "personal":
+                inventory.write_qualities(files, workers, out)
 
-        params = {"files": fingerprint(folder)}
-        out = self.run.step("read", make, params=params, version=3, part=kind)
+        params = {"files": fingerprint(files)}
+        out = self.run.step("read", make, params=params, version=4, part=kind)
         refused = rejected.read(out / rejected.FILE)
         rejected.report(refused, len(files), f"{kind} recordings", out / rejected.FILE)
-        if len(refused) == len(files):
+        if not len(Clips(out)):
             raise UserError(
                 f"{kind} recordings: none of {len(files)} can be used; the reasons are above"
             )
+        used = len(set(Clips(out).index["group"]))
+        clips = (
+            f"{len(Clips(out))} phrases" if kind == "personal" else f"{Clips(out).seconds:.0f} s"
+        )
+        log.info(f"{kind} recordings: {used} of {len(files)} files used, {clips}")
+        if kind == "personal":
+            inventory.report_qualities(out)
         return out
 
     # --- features
@@ -177,18 +173,24 @@ class Pipeline:
     def _own_features(self) -> dict[str, Path]:
         """Features of the user's own recordings."""
         s, found = self.run.settings, {}
-        if s.personal_samples:
-            own = self._recordings("personal", s.personal_samples)
+        if self.given.files["personal"]:
+            own = self.own["personal"]
             many = len(Clips(own))
-            count = min(many * 500, max(4000, s.samples // 2))
+            # enough to learn from a few people, but no more than synthesized ones in a small run
+            count = min(many * 500, max(min(4000, 2 * s.samples), s.samples // 2))
             broken = max(200, min(many * 20, 2000))
             found["personal"] = self._features("personal", "phrase", own, count, varied=True)
             found["broken_personal"] = self._features("broken_personal", "broken", own, broken)
-        if s.negative_samples:
-            own = self._recordings("negative", s.negative_samples)
+        if self.given.files["negative"]:
+            own = self.own["negative"]
             count = max(64, 2 * (int(Clips(own).seconds / SECONDS_PER_NEGATIVE) + 1))
             found["negative"] = self._features("negative", "speech", own, count, chain=GENTLE)
         return found
+
+    @cached_property
+    def own(self) -> dict[str, Path]:
+        """The user's recordings as clips, by kind."""
+        return {kind: self._recordings(kind) for kind, files in self.given.files.items() if files}
 
     @cached_property
     def _downloaded(self) -> dict[str, list[Path]]:
@@ -291,11 +293,17 @@ class Pipeline:
 
         def files() -> dict[str, Path]:
             parts = {"phrase": self.phrase, "title": self.title, "export": export}
+            parts |= {"phrases": self.given.phrases, "negative_phrases": self.given.negatives}
+            parts["recordings"] = inventory.summary(self.own)
             record = experiment.record(self.run, **parts, client=client)
             write_record(packaged / "experiment.json", record)
             page.write(report.training_page(record, self.trained), packaged / "report.html")
-            names = (f"{name}.tflite", f"{name}.json", "report.html", "experiment.json")
-            found = {file: packaged / file for file in names}
+            esphome.write(packaged / f"{name}.yaml", name)
+            if self.own:
+                inventory.write_rejected(self.own, packaged / rejected.FILE)
+            names = (f"{name}.tflite", f"{name}.json", f"{name}.yaml", "report.html")
+            optional = (rejected.FILE,) if self.own else ()
+            found = {file: packaged / file for file in (*names, "experiment.json", *optional)}
             return found | {"logs": self.trained / "logs", "training.log": self.run.log_file}
 
         target = f"{name}-{s.samples}-{s.training_steps}"

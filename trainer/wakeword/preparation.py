@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from trainer.audio import io as audio
-from trainer.audio.augment import Augmenter, Chain, change_tempo
+from trainer.audio.augment import Augmenter, Chain
 from trainer.audio.io import SAMPLE_RATE_HZ, Audio
 from trainer.audio.micro_frontend import STEP_SAMPLES, WINDOW_SAMPLES, features
+from trainer.audio.stretch import change_tempo
 from trainer.store import Clips, Row
 from trainer.wakeword.batches import COLD_SHARE
 

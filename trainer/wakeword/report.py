@@ -1,7 +1,8 @@
 """The pages of a trained wake word and of an evaluation, as data."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,12 @@ import numpy as np
 
 from trainer.metrics.bootstrap import wilson
 from trainer.metrics.detection import CUTOFFS
-from trainer.page import BLUE, GREY, INK, RED, Card, Page, Table, axes, percent, svg
+from trainer.page import BLUE, GREY, INK, RED, Card, Page, Table, axes, legend, percent, svg
 from trainer.steps import Record
 from trainer.wakeword.evaluation import Evaluation
 
 Figures = Mapping[str, Any]  # JSON
+COMPARED = ("model", "cutoff", "recall", "false accepts/h", "recall at 0.5/h", "latency")
 DET_CAPTION = "Detection error trade-off: down and left is better. Each point is a cutoff."
 PEAKS_CAPTION = "Highest scores of the phrase and of other audio, with the cutoff between them."
 CUTOFF_CAPTION = "Recall and false accepts at other cutoffs."
@@ -36,7 +38,7 @@ def training_page(record: Record, trained: Path) -> Page:
         tables=_training_tables(record),
         notes=_notes(record),
     )
-    page.plot(_det_plot(recall, false, point, "held-out clips"), DET_CAPTION)
+    page.plot(_det_plot({"held-out clips": (recall, false)}, [point]), DET_CAPTION)
     page.plot(_peaks_plot(peaks, loud, export["cutoff"]), PEAKS_CAPTION)
     page.plot(_cutoff_plot(CUTOFFS, recall, false, export["cutoff"]), CUTOFF_CAPTION)
     page.plot(_training_plot(metrics), "Training loss, and the score by which weights are chosen.")
@@ -49,7 +51,9 @@ def _training_cards(record: Record) -> list[Card]:
     clips = f"{held['positives']} held-out clips in rooms, in noise as loud as the voice"
     hours = f"{held['hours']:.2f} h of held-out speech and noise"
     accepted = f"{held['confusables_accepted']} of {held['confusables']}"
-    arena = f"model; arena {export['arena']} bytes ({export['arena_measured']} measured)"
+    measured = f"{export['arena_measured']} measured" if export["arena_measured"] else "a guess: "
+    measured += "" if export["arena_measured"] else "TFLite Micro is not there for this processor"
+    arena = f"model; arena {export['arena']} bytes ({measured})"
     cards = (
         (percent(held["recall"]), f"recall on {clips} (95 %: {percent(low)} to {percent(high)})"),
         (f"{held['false_accepts_per_hour']:.1f} / h", f"false accepts in {hours}"),
@@ -59,7 +63,35 @@ def _training_cards(record: Record) -> list[Card]:
         (f"{client['woke']} of {client['phrases']}", "clean clips wake pymicro-wakeword"),
         (f"{client['woke_wrongly']} of {client['others']}", "other sentences wake it"),
     )
-    return [Card(value, label) for value, label in cards]
+    return [Card(value, label) for value, label in (*cards, *_recordings_cards(record))]
+
+
+def _recordings_cards(record: Record) -> list[tuple[str, str]]:
+    """How many of the user's recordings were used."""
+    found = []
+    for kind, own in record["recordings"].items():
+        total = own["files"] + len({one["path"] for one in own["rejected"] if not one["detail"]})
+        what = f"{own['clips']} phrases" if kind == "personal" else f"{own['seconds']:.0f} s"
+        found.append((f"{own['files']} of {total}", f"{kind} recordings used ({what})"))
+    return found
+
+
+def _recordings_tables(record: Record) -> list[Table]:
+    """What was rejected, and what is remarkable in recordings that are used."""
+    refused = [
+        [one["path"], one["reason"], one["detail"]]
+        for own in record["recordings"].values()
+        for one in own["rejected"]
+    ]
+    judged = [
+        [row["path"], row["phrases"], f"{row['level_db']} dB", row["remarks"]]
+        for own in record["recordings"].values()
+        for row in own["judged"]
+    ]
+    return [
+        Table("Rejected recordings", ["file", "reason", "where"], refused),
+        Table("Recordings of the phrase", ["file", "phrases", "level", "remarks"], judged),
+    ]
 
 
 def _training_tables(record: Record) -> list[Table]:
@@ -71,6 +103,7 @@ def _training_tables(record: Record) -> list[Table]:
         Table("Steps", ["step", "seconds", "key"], steps),
         Table("Operations", ["operation", "count"], operations),
         Table("Versions", [], [[k, v] for k, v in record["versions"].items()]),
+        *_recordings_tables(record),
     ]
 
 
@@ -89,24 +122,70 @@ def _notes(record: Record) -> list[str]:
     return notes
 
 
-def evaluation_page(evaluation: Evaluation, figures: Figures, title: str) -> Page:
-    """The page of `trainer wakeword evaluate`."""
+def names_of(models: Sequence[Path]) -> list[str]:
+    """A name a model: its file's, with the folder where names are equal."""
+    stems = [m.stem for m in models]
+    return [m.stem if stems.count(m.stem) == 1 else f"{m.parent.name}/{m.stem}" for m in models]
+
+
+def evaluation_page(found: Mapping[str, Evaluation], figures: Sequence[Figures]) -> Page:
+    """The page of `trainer wakeword evaluate`: models by name, and their figures."""
+    several = len(found) > 1
     page = Page(
-        title,
-        "Evaluation of the exported model, streamed as on the device.",
-        _evaluation_cards(figures),
-        tables=_evaluation_tables(figures),
+        " / ".join(found),
+        "Evaluation of the exported models, streamed as on the device."
+        if several
+        else "Evaluation of the exported model, streamed as on the device.",
+        [] if several else _evaluation_cards(figures[0]),
     )
-    if evaluation.positives and evaluation.ambient:
-        det, cutoff = evaluation.curve(), evaluation.cutoff
-        recall, false = det.recall, det.false_accepts_per_hour
-        point = figures["recall"], figures["false_accepts_per_hour"]
-        peaks = np.array([evaluation.means(o).max(initial=0) for o in evaluation.positives])
-        loud = np.array([evaluation.means(o).max(initial=0) for o in evaluation.ambient])
-        page.plot(_det_plot(recall, false, point, title), DET_CAPTION)
-        page.plot(_peaks_plot(peaks, loud, cutoff), PEAKS_CAPTION)
-        page.plot(_cutoff_plot(det.cutoffs, recall, false, cutoff), CUTOFF_CAPTION)
+    if several:
+        page.tables.append(Table("Models", COMPARED, _compared(found, figures)))
+    for name, one in zip(found, figures, strict=True):
+        tables = _evaluation_tables(one)
+        page.tables += [replace(t, name=f"{name}: {t.name}") for t in tables] if several else tables
+    first = next(iter(found.values()))
+    if not (first.positives and first.ambient):
+        return page
+    curves = {
+        name: (one.curve().recall, one.curve().false_accepts_per_hour)
+        for name, one in found.items()
+    }
+    points = [(f["recall"], f["false_accepts_per_hour"]) for f in figures]
+    page.plot(_det_plot(curves, points), DET_CAPTION)
+    if not several:
+        det, (recall, false) = first.curve(), next(iter(curves.values()))
+        peaks = np.array([first.means(o).max(initial=0) for o in first.positives])
+        loud = np.array([first.means(o).max(initial=0) for o in first.ambient])
+        page.plot(_peaks_plot(peaks, loud, first.cutoff), PEAKS_CAPTION)
+        page.plot(_cutoff_plot(det.cutoffs, recall, false, first.cutoff), CUTOFF_CAPTION)
     return page
+
+
+def _compared(found: Mapping[str, Evaluation], figures: Sequence[Figures]) -> list[list[str]]:
+    """A row a model; what was not measured is a dash."""
+    rows = []
+    for name, one in zip(found, figures, strict=True):
+        at_half = [r for r in one.get("at_limits", []) if r["false_accepts_per_hour"] == 0.5]
+        latency = one.get("latency_seconds", {}).get("median")
+        rows.append(
+            [
+                name,
+                f"{one['cutoff']:.2f} x {one['sliding_window_size']}",
+                f"{one['recall']:.3f}" if "recall" in one else "-",
+                f"{one['false_accepts_per_hour']:.2f}" if "false_accepts_per_hour" in one else "-",
+                f"{at_half[0]['recall']:.3f}" if at_half else "-",
+                f"{latency:+.2f} s" if latency is not None else "-",
+            ]
+        )
+    return rows
+
+
+def comparison_lines(found: Mapping[str, Evaluation], figures: Sequence[Figures]) -> list[str]:
+    """The models side by side, as text."""
+    rows = [list(COMPARED), *_compared(found, figures)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COMPARED))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return ["", *(line.rstrip() for line in lines)]
 
 
 def _evaluation_cards(figures: Figures) -> list[Card]:
@@ -180,23 +259,29 @@ def evaluation_lines(figures: Figures) -> list[str]:
 
 
 def _det_plot(
-    recall: np.ndarray, false_accepts_per_hour: np.ndarray, at: tuple[float, float], name: str
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], points: Sequence[tuple[float, float]]
 ) -> str:
-    """Missed phrases against false accepts per hour, the chosen cutoff marked. SVG."""
+    """Missed phrases against false accepts per hour, the chosen cutoffs marked. SVG.
+
+    `curves`: name -> (recall, false accepts per hour); `points`: the same at the cutoffs.
+    """
     figure, plot = axes("False accepts per hour", "Missed phrases (%)")
-    # from the highest cutoff down: recall and false accepts only grow
-    false = np.maximum.accumulate(false_accepts_per_hour[::-1])
-    missed = 100 * (1 - recall[::-1])
-    plot.plot(false, missed, color=BLUE, linewidth=2, drawstyle="steps-post", label=name)
+    colors, worst = (BLUE, INK, "#2a9d8f", "#e9a23b", "#7b5ea7", GREY), 1.0
     style: dict[str, Any] = {"color": RED, "markersize": 9, "clip_on": False, "zorder": 5}
-    plot.plot(at[1], 100 * (1 - at[0]), "o", label="the manifest's cutoff", **style)
+    for i, ((name, (recall, rate)), at) in enumerate(zip(curves.items(), points, strict=True)):
+        # from the highest cutoff down: recall and false accepts only grow
+        false, missed = np.maximum.accumulate(rate[::-1]), 100 * (1 - recall[::-1])
+        color = colors[i % len(colors)]
+        plot.plot(false, missed, color=color, linewidth=2, drawstyle="steps-post", label=name)
+        label = "" if i else "the manifest's cutoff"
+        plot.plot(at[1], 100 * (1 - at[0]), "o", label=label, **style)
+        worst = min(worst, float(recall[rate <= 50].min(initial=1.0)))
     plot.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
     plot.set_xscale("symlog", linthresh=0.5)
     plot.set_xlim(0, 50)
-    worst = float(recall[false_accepts_per_hour <= 50].min(initial=1.0))
     plot.set_ylim(0, min(100.0, max(10.0, 110 * (1 - worst))))
     plot.set_xticks([0, 0.5, 1, 2, 5, 10, 20, 50], ["0", "0.5", "1", "2", "5", "10", "20", "50"])
-    plot.legend(frameon=False)
+    legend(plot)
     return svg(figure)
 
 
@@ -225,7 +310,7 @@ def _peaks_plot(positives: np.ndarray, negatives: np.ndarray, cutoff: float) -> 
             weights = np.full(len(values), 100 / len(values))
             plot.hist(values, bins, weights=weights, color=color, alpha=0.6, label=name)
     plot.axvline(cutoff, color=INK, linestyle="--", linewidth=1, label="cutoff")
-    plot.legend(frameon=False)
+    legend(plot)
     return svg(figure)
 
 

@@ -26,6 +26,8 @@ class WakeWordSettings(Settings):
     """Of `train_wake_word` and `trainer wakeword`."""
 
     quick_values: ClassVar[dict[str, Any]] = QUICK
+    aliases: ClassVar[dict[str, list[str]]] = {"not": ["negative_phrases"]}
+    repeatable: ClassVar[dict[str, str]] = {"also": ";", "negative_phrases": ";"}
 
     samples: int = setting(
         20_000, "Clips of the phrase to synthesize.", steps=OF_SAMPLES, ge=50, le=1_000_000
@@ -40,17 +42,41 @@ class WakeWordSettings(Settings):
         "A smaller run for a first look: 3000 samples, 2 h of speech, 3000 steps.",
         steps="none",
     )
+    also: str = setting(
+        "",
+        "Another phrase, or another spelling of it, that wakes too; repeatable, or separated by ;",
+        steps="always",
+    )
+    negative_phrases: str = setting(
+        "",
+        "A phrase that must not wake the device, as text (also --not); repeatable, or separated "
+        "by ;",
+        steps="always",
+    )
     personal_samples: Path | None = setting(
-        None, "Folder of your own recordings of the phrase.", steps="always"
+        None,
+        "Folder of your own recordings of the phrase, or one file; long takes with pauses are cut.",
+        steps="always",
     )
     negative_samples: Path | None = setting(
         None, "Folder of recordings that must not wake the device.", steps="always"
     )
+    captured: Path | None = setting(
+        None,
+        "Folder of clips that woke a device, with the captured.csv of `trainer wakeword captured`: "
+        "wake=yes is trained as the phrase, wake=no as other sound.",
+        steps="always",
+    )
     language: str = setting(
         "en",
-        "Language of the phrase, as espeak-ng names it.",
+        "Language or accent of the phrase, as espeak-ng names it (en, en-gb, pt-br, cmn).",
         steps=f"{SYNTHESIZE} package",
         pattern=r"^[a-z]{2,3}(-[A-Za-z0-9-]+)?$",
+    )
+    speech_text: Path | None = setting(
+        None,
+        "Text from which other speech is synthesized; needed for languages without a word list.",
+        steps="always",
     )
     engine: str = setting(
         "auto",
@@ -98,6 +124,13 @@ class WakeWordSettings(Settings):
     cleanup_work_dir: bool = setting(
         False, "Remove this phrase's intermediate files at the end.", steps="none"
     )
+
+    @field_validator("language", mode="before")
+    @classmethod
+    def _as_tag(cls, name: str) -> str:
+        tag = name.partition(".")[0].replace("_", "-")  # also pt_BR.UTF-8
+        code, _, accent = tag.partition("-")
+        return f"{code.lower()}-{accent}" if accent else code.lower()
 
     @field_validator("model")
     @classmethod

@@ -5,25 +5,29 @@ clips use all voices.
 """
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from trainer import store
-from trainer.audio.io import SAMPLE_RATE_HZ, Audio, read, speech_bounds
+from trainer.audio.io import SAMPLE_RATE_HZ, Audio, read
 from trainer.audio.noise import noise_clip, room_response
+from trainer.audio.speech import speech_bounds
 from trainer.errors import UserError
 from trainer.store import Row, audio_row
-from trainer.wakeword import phrases
-from trainer.wakeword.engines import draw_voice, load_engines, piper
+from trainer.wakeword import confusables
+from trainer.wakeword.confusables import Words
+from trainer.wakeword.engines import Voice, draw_voice, load_engines, piper
+from trainer.wakeword.phrases import MAX_SECONDS
 from trainer.workers import Workers
 
 CHUNK = 100
 KINDS = {"phrase": 0, "confusable": 1, "speech": 2}
 PIPER_TENTHS = 7
-MAX_PHRASE_SECONDS = 2.0
+SHORTEST_SECONDS, LONGEST_SPEECH_SECONDS = 0.15, 20.0
+NEGATIVE_SHARE = 0.25  # of the confusables, where negative phrases are given
 # languages of other speech: sounds that the phrase's own language may lack
 OTHER_LANGUAGES = "en de fr es it nl pl pt ru tr hi ar cs sv fi hu ro el id uk".split()
 
@@ -33,20 +37,21 @@ class SpeechPlan:
     """Speech to synthesize: `kind` is one of KINDS; `count` clips in chunks of CHUNK."""
 
     kind: str
-    phrase: str
-    language: str
+    phrases: tuple[str, ...]  # that wake, as they are spoken
+    words: Words
     engines: tuple[str, ...]
     count: int
     seed: int
+    negatives: tuple[str, ...] = ()  # phrases that must not wake
     piper: str = ""  # key of Piper's model, if it synthesizes PIPER_TENTHS of the clips
     rendered: str = ""  # folder of its clips
 
     def warm_up(self) -> None:
         """Load engines and word lists, without synthesis: that would change the clips after it."""
-        languages = (self.language, *OTHER_LANGUAGES) if self.kind == "speech" else (self.language,)
-        phrases.load_words(
-            languages, confusables_of=self.phrase if self.kind == "confusable" else ""
-        )
+        words = [self.words]
+        if self.kind == "speech":
+            words += [Words(code) for code in OTHER_LANGUAGES]
+        confusables.load_words(words, self.phrases if self.kind == "confusable" else ())
         load_engines(self.engines)
 
 
@@ -60,9 +65,9 @@ def piper_texts(plan: SpeechPlan) -> list[tuple[int, str]]:
     found = []
     for number in filter(lambda n: is_pipers(plan, n), range(plan.count)):
         rng = np.random.default_rng([plan.seed, 3 + KINDS[plan.kind], number])
-        text = _text(plan, plan.language, rng)
+        text = _text(plan, plan.words, rng)
         while "[[" in text:
-            text = _text(plan, plan.language, rng)
+            text = _text(plan, plan.words, rng)
         found.append((number, text))
     return found
 
@@ -98,36 +103,61 @@ def speech_chunk(plan: SpeechPlan, chunk: int) -> Iterator[Row]:
 def speak_one(plan: SpeechPlan, number: int) -> tuple[Audio, int]:
     """Clip `number` of a plan and its speaker; without sound, text and voice are drawn again."""
     rng = np.random.default_rng([plan.seed, KINDS[plan.kind], number])
+    longest = MAX_SECONDS if plan.kind == "phrase" else LONGEST_SPEECH_SECONDS
     if is_pipers(plan, number):
-        samples = read(Path(plan.rendered) / f"{number:07d}.wav")
-        bounds = speech_bounds(samples)
-        if bounds is not None and 0.15 <= (bounds[1] - bounds[0]) / SAMPLE_RATE_HZ <= 20:
-            return samples[bounds[0] : bounds[1]], number
+        samples = trimmed(read(Path(plan.rendered) / f"{number:07d}.wav"), longest)
+        if samples is not None:
+            return samples, number
     for _ in range(20):
-        language, engines = plan.language, plan.engines
+        words, engines = plan.words, plan.engines
         if plan.kind == "speech" and rng.random() < 0.4:
-            language, engines = str(rng.choice(OTHER_LANGUAGES)), ("espeak",)
-        voice = draw_voice(rng, language, engines)
-        samples = voice.speak(_text(plan, language, rng))
-        bounds = speech_bounds(samples)
-        longest = MAX_PHRASE_SECONDS if plan.kind == "phrase" else 20.0
-        if bounds is not None and 0.15 <= (bounds[1] - bounds[0]) / SAMPLE_RATE_HZ <= longest:
-            return samples[bounds[0] : bounds[1]], voice.group
+            words, engines = Words(str(rng.choice(OTHER_LANGUAGES))), ("espeak",)
+        voice = draw_voice(rng, words.language, engines)
+        samples = trimmed(voice.speak(_text(plan, words, rng)), longest)
+        if samples is not None:
+            return samples, voice.group
     raise UserError(
-        f"no engine could synthesize '{plan.phrase}' in '{plan.language}' in 0.15 to "
-        f"{MAX_PHRASE_SECONDS:g} s"
+        f"no engine could synthesize '{' / '.join(plan.phrases)}' in '{plan.words.language}' in "
+        f"{SHORTEST_SECONDS:g} to {longest:g} s"
     )
 
 
-def _text(plan: SpeechPlan, language: str, rng: np.random.Generator) -> str:
+def trimmed(samples: Audio, longest_seconds: float) -> Audio | None:
+    """A synthesized clip without the silence around it; None if it is silent or too long."""
+    bounds = speech_bounds(samples)
+    if bounds is None:
+        return None
+    seconds = (bounds[1] - bounds[0]) / SAMPLE_RATE_HZ
+    return samples[slice(*bounds)] if SHORTEST_SECONDS <= seconds <= longest_seconds else None
+
+
+def check_length(phrase: str, voices: Sequence[Voice]) -> None:
+    """Raises UserError for a phrase that a voice says too slowly for the model's window."""
+    for voice in voices:
+        bounds = speech_bounds(voice.speak(phrase))
+        seconds = (bounds[1] - bounds[0]) / SAMPLE_RATE_HZ if bounds else 0.0
+        if seconds > MAX_SECONDS:
+            raise UserError(
+                f"'{phrase}' takes {seconds:.1f} s at usual speed; at most {MAX_SECONDS:g} s fit "
+                "into the model's window: use a shorter phrase"
+            )
+
+
+def _text(plan: SpeechPlan, words: Words, rng: np.random.Generator) -> str:
     if plan.kind == "phrase":
-        return plan.phrase + str(
+        return _one_of(plan.phrases, rng) + str(
             rng.choice(["", ".", "!", "?", ","], p=[0.2, 0.4, 0.15, 0.15, 0.1])
         )
     if plan.kind == "confusable":
-        return phrases.confusable(rng, plan.phrase, language)
-    avoid = frozenset(plan.phrase.lower().split())
-    return phrases.sentence(rng, language, avoid)
+        if plan.negatives and rng.random() < NEGATIVE_SHARE:
+            return _one_of(plan.negatives, rng)
+        return confusables.confusable(rng, _one_of(plan.phrases, rng), words)
+    avoid = frozenset(" ".join(plan.phrases).lower().split())
+    return confusables.sentence(rng, words, avoid)
+
+
+def _one_of(texts: Sequence[str], rng: np.random.Generator) -> str:
+    return texts[int(rng.integers(len(texts)))] if len(texts) > 1 else texts[0]
 
 
 @dataclass(frozen=True)

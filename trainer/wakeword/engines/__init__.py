@@ -7,13 +7,12 @@ import numpy as np
 
 from trainer.audio.io import Audio
 from trainer.errors import UserError
-from trainer.wakeword.engines import espeak, flite
+from trainer.log import log
+from trainer.wakeword.engines import agreement, espeak, flite
 
 IN_PROCESS = ("espeak", "flite")
 # flite's voices are made from recordings, espeak-ng's from formulas; English uses both
 FLITE_SHARE = 0.4
-
-__all__ = ["IN_PROCESS", "UserError", "Voice", "draw_voice", "load_engines", "usable_engines"]
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Voice:
 
 def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
     """In-process engines for `language`; `wanted`: "auto" or a list. Raises UserError."""
-    able = ("espeak", "flite") if language.split("-", maxsplit=1)[0] == "en" else ("espeak",)
+    able = ("espeak", "flite") if language.lower() in ("en", "en-us") else ("espeak",)
     if wanted == "auto":
         return able
     names = tuple(name.strip() for name in wanted.split(",") if name.strip() not in ("", "piper"))
@@ -56,6 +55,30 @@ def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
         if name not in able:
             raise UserError(f"engine '{name}' has no voice for '{language}'; use --engine=espeak")
     return names or able
+
+
+def those_that_agree(engines: tuple[str, ...], phrase: str) -> tuple[str, ...]:
+    """Engines that read `phrase` as espeak-ng does; those left out are logged. Raises UserError if
+    none is left."""
+    if "flite" not in engines or (far := agreement.difference(phrase)) <= agreement.LIMIT:
+        return engines
+    log.warning(
+        f"engine flite is left out: it reads '{phrase}' as [{' '.join(flite.phonemes(phrase))}], "
+        f"espeak as [{' '.join(espeak.phonemes(phrase, 'en'))}] ({100 * far:.0f} % of the sounds "
+        "differ)"
+    )
+    rest = tuple(name for name in engines if name != "flite")
+    if not rest:
+        raise UserError(
+            f"no engine is left for '{phrase}': use --engine=espeak, or write it as it is spoken"
+        )
+    return rest
+
+
+def usual_voice(engine: str, language: str) -> Voice:
+    """An engine's voice at its usual speed and pitch."""
+    name = flite.VOICES[0] if engine == "flite" else f"{espeak.accents(language)[0]}+m3"
+    return Voice(engine, name, 1.0, 0.5, 0.5, 1.0)
 
 
 def load_engines(engines: tuple[str, ...]) -> None:

@@ -1,9 +1,11 @@
 """espeak-ng in this process, by its C library (1.51): 600 clips a second and core.
 
-It also synthesizes phonemes written `[[...]]`, which make confusables in any language.
+It also synthesizes phonemes written `[[...]]`, which make confusables in any language. Chinese
+characters are given to it as pinyin: its own dictionary lacks most of them.
 """
 
 import ctypes
+import itertools
 import re
 from collections.abc import Sequence
 from functools import cache
@@ -14,6 +16,7 @@ import numpy as np
 
 from trainer.audio.io import Audio, resample
 from trainer.errors import UserError
+from trainer.text.characters import scripts
 
 _SYNCHRONOUS, _UTF8, _PHONEMES, _CHARS_UTF8 = 2, 1, 0x100, 1
 _RATE, _PITCH, _RANGE = 1, 3, 4
@@ -36,10 +39,13 @@ ACCENTS = {
     "fr": ("fr", "fr-be", "fr-ch"),
     "pt": ("pt", "pt-br"),
     "vi": ("vi", "vi-vn-x-central", "vi-vn-x-south"),
+    "cmn": ("cmn-latn-pinyin",),
 }
 
-# codes of languages whose file has a shorter name
+# codes of languages whose file has a shorter name, and other names of languages
 _FILES = {f"{code}-{code}": code for code in "fr es pt de nl it".split()} | {"en-gb": "en"}
+_NAMES = {"zh": "cmn", "zh-cn": "cmn", "no": "nb", "iw": "he", "in": "id"}
+_SWITCH = re.compile(r"\(([a-z]{2,3})[^()]*\)")  # "(en)": what follows is read in another language
 
 
 @cache
@@ -95,14 +101,45 @@ def variants() -> tuple[str, ...]:
 
 def accents(language: str) -> tuple[str, ...]:
     """espeak-ng voices for a language code."""
-    return ACCENTS.get(language, (_FILES.get(language.lower(), language.lower()),))
+    code = _NAMES.get(language.lower(), language.lower())
+    return ACCENTS.get(code, (_FILES.get(code, code),))
+
+
+class _VoiceInfo(ctypes.Structure):
+    """The first fields of espeak_VOICE; `languages`: a byte of priority, then the code."""
+
+    _fields_ = [("name", ctypes.c_char_p), ("languages", ctypes.c_char_p)]
+
+
+@cache
+def languages() -> tuple[str, ...]:
+    """Codes of all its languages and accents, sorted."""
+    library, _, _ = _library()
+    library.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_VoiceInfo))
+    voices = library.espeak_ListVoices(None)  # ends with a null pointer
+    listed = itertools.takewhile(bool, (voices[i] for i in itertools.count()))
+    found = {voice.contents.languages[1:].decode() for voice in listed}
+    return tuple(sorted(found - {"variant"}))
 
 
 def set_voice(name: str) -> None:
     """Choose a voice, `language` or `language+variant`. Raises UserError when there is none."""
     library, _, _ = _library()
     if library.espeak_SetVoiceByName(name.encode()) != 0:
-        raise UserError(f"espeak-ng has no voice '{name}'; `espeak-ng --voices` lists them")
+        base = name.split("-", maxsplit=1)[0]
+        near = [code for code in languages() if code.split("-", maxsplit=1)[0] == base]
+        there = f"for '{base}' there are" if near else "there are"
+        listed = ", ".join(near or languages())
+        raise UserError(f"espeak-ng has no voice '{name}'; {there}: {listed}")
+
+
+def _readable(text: str, voice: str) -> str:
+    """`text` as the voice can read it."""
+    if not voice.startswith("cmn-latn-pinyin") or "Hani" not in scripts(text):
+        return text
+    from pypinyin import Style, lazy_pinyin
+
+    return " ".join(lazy_pinyin(text, style=Style.TONE3, neutral_tone_with_five=True))
 
 
 def speak(
@@ -115,35 +152,38 @@ def speak(
     library.espeak_SetParameter(_PITCH, pitch, 0)
     library.espeak_SetParameter(_RANGE, pitch_range, 0)
     parts.clear()
-    data = text.encode()
+    data = _readable(text, voice).encode()
     library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8 | _PHONEMES, None, None)
     if not parts:
         return np.zeros(0, np.float32)
     return resample(np.concatenate(parts).astype(np.float32) / 32768, rate_hz * timbre, "MQ")
 
 
+def _mnemonics(word: str, voice: str) -> str:
+    """Phoneme mnemonics of a word, separated by "_"."""
+    library, _, _ = _library()
+    set_voice(voice)
+    pointer, parts = ctypes.c_char_p(_readable(word, voice).encode()), []
+    while pointer.value:
+        found = library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, ord(_SEPARATOR) << 8)
+        parts.append((found or b"").decode().replace(" ", _SEPARATOR))
+    return _SEPARATOR.join(parts)
+
+
 def phonemes(text: str, language: str) -> list[str]:
     """Phoneme mnemonics of `text`, words separated by "|"; empty if it has no pronunciation."""
-    library, _, _ = _library()
-    set_voice(accents(language)[0])
-    words = []
-    for word in text.split():
-        pointer = ctypes.c_char_p(word.encode())
-        found = []
-        while pointer.value:
-            mnemonics = library.espeak_TextToPhonemes(
-                ctypes.byref(pointer), _UTF8, ord(_SEPARATOR) << 8
-            )
-            found += [
-                p
-                for p in (mnemonics or b"").decode().replace(" ", _SEPARATOR).split(_SEPARATOR)
-                if p.strip("',%=:|(")
-            ]
-        words.append(found)
-    joined: list[str] = []
-    for i, found in enumerate(words):
-        joined += (["|"] if i else []) + found
-    return joined if any(words) else []
+    voice, joined, words = accents(language)[0], [], text.split()
+    for i, word in enumerate(words):
+        found = _SWITCH.sub("", _mnemonics(word, voice)).split(_SEPARATOR)
+        joined += ["|"] * bool(i) + [p for p in found if p.strip("',%=:|")]
+    return joined if set(joined) - {"|"} else []
+
+
+def read_in(text: str, language: str) -> str:
+    """The first other language in which espeak-ng reads a part of `text`; empty if none."""
+    voice = accents(language)[0]
+    codes = (code for word in text.split() for code in _SWITCH.findall(_mnemonics(word, voice)))
+    return next((code for code in codes if code != voice.split("-", maxsplit=1)[0]), "")
 
 
 def spell(mnemonics: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 
 from trainer.audio.io import Audio, resample
 from trainer.errors import UserError
+from trainer.text.characters import plain
 
 VOICES = ("rms", "slt", "awb", "kal16")
 
@@ -41,6 +42,17 @@ def _library() -> ctypes.CDLL:
     library.flite_text_to_wave.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
     library.flite_feat_set_float.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_float]
     library.delete_wave.argtypes = [ctypes.POINTER(_Wave)]
+    pointer, text = ctypes.c_void_p, ctypes.c_char_p
+    for name, result, arguments in (
+        ("flite_synth_text", pointer, [text, pointer]),
+        ("utt_relation", pointer, [pointer, text]),
+        ("relation_head", pointer, [pointer]),
+        ("item_next", pointer, [pointer]),
+        ("item_feat_string", text, [pointer, text]),
+        ("delete_utterance", None, [pointer]),
+    ):
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
     return library
 
 
@@ -64,7 +76,7 @@ def speak(text: str, voice: str, stretch: float, pitch_hz: float, timbre: float)
     library, handle = _library(), _voice(voice)
     library.flite_feat_set_float(handle.contents.features, b"duration_stretch", stretch * timbre)
     library.flite_feat_set_float(handle.contents.features, b"int_f0_target_mean", pitch_hz / timbre)
-    wave = library.flite_text_to_wave(text.encode(), handle)
+    wave = library.flite_text_to_wave(_readable(text), handle)
     if not wave:
         raise UserError(f"flite cannot say '{text}'")
     count, rate_hz = wave.contents.num_samples, wave.contents.sample_rate
@@ -74,3 +86,20 @@ def speak(text: str, voice: str, stretch: float, pitch_hz: float, timbre: float)
     )
     library.delete_wave(wave)
     return resample(samples, rate_hz * timbre, "MQ") if count else samples
+
+
+def _readable(text: str) -> bytes:
+    """Without diacritics: Flite spells out the bytes of other letters."""
+    return plain(text).encode()
+
+
+def phonemes(text: str) -> list[str]:
+    """Its phonemes of `text` (ARPAbet, as in the CMU dictionary), without pauses."""
+    library, found = _library(), []
+    utterance = library.flite_synth_text(_readable(text), _voice(VOICES[0]))
+    item = library.relation_head(library.utt_relation(utterance, b"Segment"))
+    while item:
+        found.append(library.item_feat_string(item, b"name").decode())
+        item = library.item_next(item)
+    library.delete_utterance(utterance)
+    return [p for p in found if p != "pau"]

@@ -46,6 +46,21 @@ def write(path: Path, manifest: Manifest) -> None:
     read(path)
 
 
+def operating_point(path: Path) -> tuple[float, int]:
+    """(cutoff, sliding window) of a manifest of version 1 or 2, anybody's. Raises UserError."""
+    try:
+        micro = json.loads(path.read_bytes())["micro"]
+        window = micro.get("sliding_window_size", micro.get("sliding_window_average_size"))
+        cutoff, window = float(micro["probability_cutoff"]), int(window)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"{path}: not a manifest with probability_cutoff and sliding_window_size ({error})"
+        ) from error
+    if not (0 < cutoff <= 1 and window >= 1):
+        raise UserError(f"{path}: cutoff {cutoff:g} and window {window} are not usable")
+    return cutoff, window
+
+
 def read(path: Path) -> Manifest:
     """Read and validate a version 2 manifest. Raises UserError."""
     try:

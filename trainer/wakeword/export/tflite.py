@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ VARIABLE_LIMIT = 20
 # ESP32's faster kernels (esp-nn) need more scratch space than the reference kernels: okay_nabu
 # ships with 37,000 for 25,904 measured
 ARENA_ALLOWANCE = 1.43
+UNMEASURED_ARENA = 60_000  # more than any model of ours needs; ESPHome probes from there
 
 
 def streaming_tflite(model: Any, calibration: np.ndarray, stride: int) -> bytes:
@@ -158,7 +160,8 @@ model.get_output(0)
 
 
 def arena_bytes(path: Path) -> tuple[int, int]:
-    """(measured, for the manifest): the smallest tensor arena in which TFLite Micro runs the file.
+    """(measured, for the manifest): the smallest tensor arena in which TFLite Micro runs the file;
+    (0, UNMEASURED_ARENA) where TFLite Micro has no wheel (aarch64): a first guess for ESPHome.
 
     Measured by bisection in a process of its own (too small an arena may crash it), to 256 bytes,
     with 64-bit pointers, which need more than the device's; the manifest adds what esp-nn's kernels
@@ -171,6 +174,8 @@ def arena_bytes(path: Path) -> tuple[int, int]:
             subprocess.run(command, capture_output=True, timeout=120, check=False).returncode == 0
         )
 
+    if find_spec("tflite_micro") is None:
+        return 0, UNMEASURED_ARENA
     low, high = 1024, 1 << 20
     if not runs(high):
         raise UserError(f"{path.name} does not run in TFLite Micro, even with an arena of 1 MiB")

@@ -1,0 +1,88 @@
+"""What a wake word is made from: phrases, words for other speech, engines, recordings."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from trainer.errors import UserError
+from trainer.wakeword import captured, confusables, phrases, recordings, synthesis
+from trainer.wakeword.confusables import Words
+from trainer.wakeword.engines import piper, those_that_agree, usable_engines, usual_voice
+from trainer.wakeword.settings import WakeWordSettings
+
+
+@dataclass(frozen=True)
+class Given:
+    """One phrase and its settings. Raises UserError from any property."""
+
+    settings: WakeWordSettings
+    phrase: str
+
+    def check(self) -> None:
+        """Find what is wrong with the phrases and the folders before hours are spent."""
+        s = self.settings
+        confusables.check(self.words)
+        for phrase in self.phrases:
+            phrases.phonemes(phrase, s.language)
+            synthesis.check_length(phrase, [usual_voice(name, s.language) for name in self.engines])
+        self.negatives  # noqa: B018  (checks them)
+        recordings.check_no_contradiction(self.files["personal"], self.files["negative"])
+        self.piper  # noqa: B018  (looks for its model)
+
+    @cached_property
+    def phrases(self) -> tuple[str, ...]:
+        """The phrases that wake, as all engines get them."""
+        s = self.settings
+        return phrases.several([self.phrase, *s.also.split(";")], s.language)
+
+    @cached_property
+    def negatives(self) -> tuple[str, ...]:
+        """The phrases that must not wake."""
+        s = self.settings
+        found = phrases.several(s.negative_phrases.split(";"), s.language)
+        if both := set(found) & set(self.phrases):
+            raise UserError(f"NEGATIVE_PHRASES: '{both.pop()}' is also a phrase that wakes")
+        return found
+
+    @cached_property
+    def words(self) -> Words:
+        """Of other speech."""
+        return Words(self.settings.language, str(self.settings.speech_text or ""))
+
+    @cached_property
+    def engines(self) -> tuple[str, ...]:
+        """Engines that read all phrases alike."""
+        engines = usable_engines(self.settings.language, self.settings.engine)
+        for phrase in self.phrases:
+            engines = those_that_agree(engines, phrase)
+        return engines
+
+    @cached_property
+    def piper(self) -> piper.Model | None:
+        """Piper's model for the language, if there is one and the engines asked for allow it."""
+        s = self.settings
+        wanted = [name.strip() for name in s.engine.split(",")]
+        if "auto" not in wanted and "piper" not in wanted:
+            return None
+        tools = s.data_dir / "tools"
+        found = piper.find(tools, s.language)
+        if found is None and "piper" in wanted:
+            raise UserError(
+                f"no Piper model for '{s.language}' under {tools}: put its .pt or .onnx there, "
+                "with its .json"
+            )
+        return found
+
+    @cached_property
+    def files(self) -> dict[str, list[Path]]:
+        """The user's recordings by kind, those captured by a device included."""
+        s = self.settings
+        given = {"personal": s.personal_samples, "negative": s.negative_samples}
+        found = {kind: recordings.files_of(place) if place else [] for kind, place in given.items()}
+        if s.captured:
+            right, wrong = captured.read(s.captured)
+            found = {
+                "personal": [*found["personal"], *right],
+                "negative": [*found["negative"], *wrong],
+            }
+        return found
