@@ -1,6 +1,7 @@
 """The speech-to-text line, tiny: a CSV with good and bad clips to files that the three client
 libraries load."""
 
+import itertools
 import json
 import os
 import shutil
@@ -494,10 +495,10 @@ def test_a_poisoned_archive_trains_and_every_reject_is_counted(without_text, res
     [
         (("--model-language", "xx"), "no language 'xx'"),
         (
-            ("--feature-cache", "/x"),
-            "FEATURE_CACHE from flag would have no effect: imported clips are kept in /data/work",
+            ("--reverse-train", "true", "--vocab_file", "x"),
+            "no effect here: REVERSE_TRAIN from flag (clips are shuffled every epoch, the longest "
+            "batch first); VOCAB_FILE from flag (words come from LM_TEXT)",
         ),
-        (("--dropout_rate4", "0.1"), "DROPOUT_RATE4 from flag would have no effect"),
         (("--n-hidden", "4"), "N_HIDDEN from flag"),
         (("--augment", "pich"), "'pich' is not one of"),
     ],
@@ -516,7 +517,7 @@ def test_wrong_checksums_and_damaged_or_missing_archives(without_text, tmp_path)
     (tmp_path / "sources").mkdir()
     done = language_line(tmp_path)
     assert "no corpus of 'fr' is in" in done.stderr.splitlines()[-1]
-    assert "put cv-corpus-*-fr.tar.gz or" in done.stderr.splitlines()[-1]
+    assert "put its archive for 'fr' (any name) or fr.tar.gz" in done.stderr.splitlines()[-1]
     (tmp_path / "sources" / "fr.tar.gz").write_bytes(archive.read_bytes()[:5000])
     done = language_line(tmp_path)
     assert "fr.tar.gz: damaged" in done.stderr.splitlines()[-1]
@@ -524,3 +525,109 @@ def test_wrong_checksums_and_damaged_or_missing_archives(without_text, tmp_path)
         evil.addfile(tarfile.TarInfo("../outside"))
     done = language_line(tmp_path)
     assert "would be written outside" in done.stderr.splitlines()[-1]
+
+
+def command(*arguments, data):
+    done = subprocess.run(
+        [*PACKAGE[:-1], *arguments, "--data-dir", str(data)],
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_originals_first_example(home, tmp_path):
+    """The flags of DeepSpeech's bin/run-ldc93s1.sh: a checkpoint folder is made, written to, and
+    started from by the next run; exports and tested clips arrive where they were wanted."""
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "clients").symlink_to(home / "data" / "tools" / "clients")
+    one = home / "one.csv"
+    one.write_text("wav_filename,wav_filesize,transcript\n1_2.flac,0,go home\n")
+    flags = ["--noshow_progressbar", "--train_files", str(one), "--test_files", str(one)]
+    flags += ["--train_batch_size", "1", "--test_batch_size", "1"]
+    flags += ["--n_hidden", "32", "--checkpoint_dir", str(tmp_path / "ckpt"), "--max_to_keep", "1"]
+    flags += ["--export_dir", str(tmp_path / "out"), "--test_output_file", str(tmp_path / "t.json")]
+    flags += ["--load_cudnn", "--export_tflite", "false", "--log_level", "1", "--workers", "2"]
+    done = command("train", *flags, "--epochs", "2", data=tmp_path)
+    ignored = next(line for line in done.stderr.splitlines() if "ignored" in line)
+    for name in ("SHOW_PROGRESSBAR", "MAX_TO_KEEP", "LOAD_CUDNN", "EXPORT_TFLITE", "LOG_LEVEL"):
+        assert name in ignored
+    assert {"output_graph.pbmm", "output_graph.tflite"} <= {
+        p.name for p in (tmp_path / "out").iterdir()
+    }
+    assert (tmp_path / "ckpt" / "best_dev_checkpoint").exists()
+    clips = json.loads((tmp_path / "t.json").read_text())
+    (first,) = clips
+    assert first["src"] == "go home"
+    assert Path(first["wav_filename"]).exists()
+    assert first["word_distance"] / first["word_length"] == first["wer"]
+    assert {"src", "res", "char_distance", "char_length", "cer", "set"} <= set(first)
+    again = command("train", *flags, "--epochs", "2", data=tmp_path)
+    assert "Nothing to do" in again.stderr
+    more = command("train", *flags, "--epochs", "1", data=tmp_path)
+    assert "layer_1/weights" in more.stderr
+    assert "train: runs again" in more.stderr
+
+
+def test_a_checkpoint_is_exported_without_clips_or_language(home, result, tmp_path):
+    """Also in an image that was built for a language."""
+    environment = {**ENVIRONMENT, "VOICEKILN_LANGUAGE": "fr"}
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools" / "clients").symlink_to(home / "data" / "tools" / "clients")
+    start = str(result.folder / "checkpoint")
+    arguments = ["export", "--load_checkpoint_dir", start, "--epochs", "0", "--n_hidden", "64"]
+    arguments += ["--export_dir", str(tmp_path / "out"), "--data-dir", str(tmp_path)]
+    arguments += ["--export-language", "en"]
+    done = subprocess.run(
+        [*PACKAGE[:-1], *arguments], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    exported = (tmp_path / "out" / "output_graph.pbmm").read_bytes()
+    assert exported == (result.folder / "output_graph.pbmm").read_bytes()
+
+
+def test_any_model_is_evaluated_as_the_test_does(home, result, tmp_path):
+    """A file under another name, as a release: the figures of the clients in test.json."""
+    from trainer import stt
+
+    model = tmp_path / "deepspeech-0.9.3-models.pbmm"
+    model.write_bytes((result.folder / "output_graph.pbmm").read_bytes())
+    found = stt.evaluate(model, [home / "all.csv"], data_dir=home / "data", workers=2)
+    known = result.figures["dev all"]["deepspeech"]
+    unusable = {"long.wav", "short.wav"}
+    clips = [c for c in found.clips if Path(c["wav_filename"]).name not in unusable]
+    assert len(clips) == known["clips"]
+    edits = sum(c["word_distance"] for c in clips), sum(c["word_length"] for c in clips)
+    assert edits[0] / edits[1] == pytest.approx(known["wer"])
+    assert sorted(Path(r.path).name for r in found.rejected) == ["0_0.flac", "half.mp3", "none.wav"]
+    printed = command("evaluate", "--model", str(model), str(home / "all.csv"), data=home / "data")
+    assert printed.stdout.count("\n") == 1 + len(found.clips)
+    assert "WER" in printed.stderr
+
+
+def test_long_recordings_folders_and_subtitles(home, result, tmp_path):
+    clips = [soundfile.read(home / f"{s}_{i}.flac")[0] for s in range(6) for i in (2, 3, 4)]
+    parts = [part for clip in clips for part in (clip, np.zeros(16000 * 2))]
+    (tmp_path / "talk").mkdir()
+    soundfile.write(tmp_path / "talk" / "long.ogg", np.concatenate(parts), 16000)
+    soundfile.write(tmp_path / "talk" / "short.flac", clips[0], 16000)
+    (tmp_path / "talk" / "notes.txt").write_text("x")
+    model = ("--model", str(result.folder / "output_graph.pbmm"))
+    given = (*model, str(tmp_path / "talk"))
+    data = home / "data"
+    found = json.loads(command("transcribe", *given, "--format", "json", data=data).stdout)
+    assert [Path(one["path"]).name for one in found] == ["long.ogg", "short.flac"]
+    segments = found[0]["segments"]
+    assert len(segments) == len(clips)
+    assert all(a["end"] <= b["start"] for a, b in itertools.pairwise(segments))
+    for segment in segments:
+        assert all(segment["start"] <= w["start"] <= segment["end"] for w in segment["words"])
+    command("transcribe", *given, "--format", "srt", "--output", str(tmp_path / "o"), data=data)
+    text = (tmp_path / "o" / "long.srt").read_text()
+    assert text.startswith("1\n00:00:0")
+    assert text.count("-->") == sum(bool(segment["text"]) for segment in segments)
+    printed = command("transcribe", *given, data=data).stdout
+    assert printed.splitlines()[1].startswith(str(tmp_path / "talk" / "short.flac") + "\t")

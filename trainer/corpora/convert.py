@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from trainer.audio import io as audio
-from trainer.audio.io import AudioError
+from trainer.audio.decode import AudioError
 from trainer.corpora import readers
 from trainer.corpora.readers import sdb
 from trainer.corpora.utterance import Utterance
@@ -36,7 +36,7 @@ def convert(source: str, target: Path) -> tuple[int, list[Rejected]]:
         folder = target.with_suffix("")
         folder.mkdir(parents=True, exist_ok=True)
         count = 0
-        with unfinished.open("w", newline="", encoding="utf-8") as out:
+        with unfinished.open("w", newline="", encoding="utf-8", errors="backslashreplace") as out:
             table = csv.writer(out)
             table.writerow(("wav_filename", "wav_filesize", "transcript", "speaker", "split"))
             for count, (samples, u) in enumerate(clips, 1):

@@ -36,7 +36,7 @@ class Split:
 
 def share(text: str) -> float:
     """A number in [0, 1) that only depends on the text."""
-    return int(hashlib.sha256(text.encode()).hexdigest()[:12], 16) / 16**12
+    return int(hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12], 16) / 16**12
 
 
 def with_splits(utterances: Sequence[Utterance]) -> list[Utterance]:

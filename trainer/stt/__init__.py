@@ -5,17 +5,23 @@ from trainer import stt
 result = stt.train(train_files="a.csv", dev_files="b.csv", epochs=30, lm_text="transcripts")
 print(result.folder, result.figures)
 print(stt.transcribe(result.folder / "output_graph.pbmm", ["clip.wav"]))
+print(stt.evaluate(result.folder / "output_graph.pbmm", ["c.csv"]).figures["wer"])
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
+
+from trainer.errors import UserError
 
 if TYPE_CHECKING:
     from trainer.stt.pipeline import Result
+    from trainer.stt.released import Evaluation
+    from trainer.stt.transcription import Transcript
 
 
 def train(settings_file: str | PathLike[str] | None = None, **settings: Any) -> Result:
@@ -42,43 +48,70 @@ def transcribe(
     `library`: libdeepspeech.so or libstt.so; default: the published one that fits the model,
     downloaded once into `data_dir`/tools/clients (`data_dir`: by default DATA_DIR, or /data).
     """
-    from trainer.audio.io import AudioError
-    from trainer.machine import data_folder
+    from trainer.audio.decode import AudioError
 
     paths = [Path(file) for file in files]
     found = {}
-    for path, text, error in transcripts(
-        Path(model),
-        paths,
-        Path(scorer) if scorer else None,
-        Path(library) if library else None,
-        Path(data_dir) if data_dir else data_folder(),
-    ):
-        if error:
-            raise AudioError(error)
-        found[path] = text
+    for one in transcripts(model, paths, scorer, library, data_dir):
+        if one.error:
+            raise AudioError(one.error)
+        found[Path(one.path)] = one.text
     return found
 
 
 def transcripts(
-    model: Path, files: Iterable[Path], scorer: Path | None, library: Path | None, data_dir: Path
-) -> Iterator[tuple[Path, str, str]]:
-    """(file, text, error) of each file, as soon as it is transcribed."""
-    from trainer.audio.io import AudioError
-    from trainer.corpora.utterance import Utterance
-    from trainer.stt.client import fetch
-    from trainer.stt.evaluation import Client, read_clips
-    from trainer.text.scorer import read
+    model: str | PathLike[str],
+    files: Iterable[str | PathLike[str]],
+    scorer: str | PathLike[str] | None = None,
+    library: str | PathLike[str] | None = None,
+    data_dir: str | PathLike[str] | None = None,
+    hot_words: Mapping[str, float] = MappingProxyType({}),
+) -> Iterator[Transcript]:
+    """Segments with times of each file, as soon as it is transcribed; folders are searched.
 
-    if scorer:
-        read(scorer, None)  # a damaged one would crash the library
-    name = "stt" if model.suffix == ".tflite" else "deepspeech"
-    library = library or fetch(data_dir / "tools" / "clients")[name]
-    with Client(library, model, scorer).load() as client:
-        for path in files:
-            try:
-                samples = read_clips(client.sample_rate_hz, [Utterance(str(path), "")])[0]
-            except AudioError as error:
-                yield path, "", str(error)
-            else:
-                yield path, client.transcribe(samples).text, ""
+    Raises UserError; what is wrong with a file is in its transcript's `error`.
+    """
+    from trainer.machine import data_folder
+    from trainer.stt.released import client_of
+    from trainer.stt.transcription import files_in
+    from trainer.stt.transcription import transcribe as run
+
+    paths = files_in(Path(file) for file in files)
+    home = Path(data_dir) if data_dir else data_folder()
+    client = client_of(Path(model), _path(scorer), _path(library), home)
+    if hot_words and not scorer:
+        raise UserError("hot words need a scorer")
+    with client.load() as loaded:
+        for word, boost in hot_words.items():
+            loaded.add_hot_word(word, boost)
+        for path in paths:
+            yield run(loaded, path)
+
+
+def evaluate(
+    model: str | PathLike[str],
+    files: Iterable[str | PathLike[str]],
+    scorer: str | PathLike[str] | None = None,
+    library: str | PathLike[str] | None = None,
+    language: str = "",
+    data_dir: str | PathLike[str] | None = None,
+    workers: int = 0,
+) -> Evaluation:
+    """Error rates of any .pbmm or .tflite in its client, with every clip.
+
+    `files`: tables or corpora (`reader:place`); `language`: whose rules references follow.
+    Raises UserError.
+    """
+    from trainer.machine import cores, data_folder
+    from trainer.stt.released import client_of
+    from trainer.stt.released import evaluate as run
+    from trainer.workers import Workers
+
+    home = Path(data_dir) if data_dir else data_folder()
+    client = client_of(Path(model), _path(scorer), _path(library), home)
+    with Workers(workers or cores()) as pool:
+        return run(client, [str(file) for file in files], language, home, pool)
+
+
+def _path(given: str | PathLike[str] | None) -> Path | None:
+    return Path(given) if given else None

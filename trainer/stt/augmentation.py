@@ -2,8 +2,7 @@
 
 Values: `v`, `v~r` (uniform, v - r to v + r), `a:b` (from a at the start of training to b at its
 end), `a:b~r`. Domains come in the order sample, signal, spectrogram, features; within one, the
-order of the list. Unlike there, each draws its own random numbers.
-"""
+order of the list. Unlike there, each draws its own random numbers."""
 
 import io
 import re
@@ -18,7 +17,8 @@ import numpy as np
 import soundfile
 
 from trainer.audio import io as audio
-from trainer.audio.io import Audio, AudioError
+from trainer.audio.decode import AudioError
+from trainer.audio.io import Audio
 from trainer.audio.mfcc import Features
 from trainer.audio.spec_augment import masked, rows_at, warp
 from trainer.corpora import readers

@@ -36,8 +36,9 @@ class Start:
     key: str
 
 
-def read_start(folder: Path, n_hidden: int) -> Start:
-    """A checkpoint and its alphabet. Raises UserError (also for another width)."""
+def read_start(folder: Path, n_hidden: int, alphabet_file: Path | None = None) -> Start:
+    """A checkpoint and its alphabet, or `alphabet_file` if none lies beside it. Raises UserError
+    (also for another width)."""
     weights = read(folder)
     found = len(weights["layer_1/bias"])
     if found != n_hidden:
@@ -49,7 +50,8 @@ def read_start(folder: Path, n_hidden: int) -> Start:
     in_bytes = classes == 256 and (
         not path.exists() or path.read_bytes().startswith(b"# bytes_output_mode")
     )
-    alphabet = ByteAlphabet() if in_bytes else read_alphabet(read_alphabet_beside(folder))
+    beside = path if path.exists() or not alphabet_file else alphabet_file
+    alphabet = ByteAlphabet() if in_bytes else read_alphabet(_existing(beside))
     if classes != len(alphabet.labels) + 1:
         raise UserError(
             f"{folder}: the checkpoint has {classes} classes, which do not match its alphabet: "
@@ -114,11 +116,13 @@ def write(weights: Mapping[str, np.ndarray], alphabet: Alphabet, folder: Path) -
     alphabet.write(folder / "alphabet.txt")
 
 
-def read_alphabet_beside(folder: Path) -> Path:
-    """alphabet.txt in the folder, as Coqui STT leaves it. Raises UserError."""
-    path = folder / "alphabet.txt"
+def _existing(path: Path) -> Path:
+    """alphabet.txt, as Coqui STT leaves it. Raises UserError."""
     if not path.exists():
-        raise UserError(f"{folder}: holds no alphabet.txt: add the one from its training")
+        raise UserError(
+            f"{path.parent}: holds no {path.name}: add the one from its training, or give "
+            "ALPHABET_CONFIG_PATH"
+        )
     return path
 
 

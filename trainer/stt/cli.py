@@ -1,11 +1,12 @@
 """`trainer stt`: parse, call, print."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
-from trainer.options import FOLDER, data_dir, settings_options
+from trainer.options import FOLDER, Function, data_dir, settings_options
 from trainer.stt.settings import SpeechSettings
 
 SWITCHED = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}  # as absl
@@ -69,37 +70,120 @@ for _name, _text in (
     ("train", "Train, then tune, test, export and package."),
     ("tune", "Search for the best LM_ALPHA and LM_BETA on dev clips and write them to the scorer."),
     ("export", "Write .pb, .pbmm and .tflite."),
-    ("test", "Measure error rates with our decoder and with the clients' own libraries."),
+    (
+        "test",
+        "Measure error rates of a trained model with our decoder and with the clients' libraries.",
+    ),
     ("package", "All stages: what `train_language` runs."),
 ):
     _stage(_name, _text)
 
 
-@cli.command()
-@click.option("--model", type=MODEL, required=True, help=".pbmm, .pb or .tflite.")
-@click.option(
-    "--library",
-    type=EXISTING,
-    help="libdeepspeech.so or libstt.so; default: the published one that fits the model.",
-)
-@click.option("--scorer", type=EXISTING, help="External scorer.")
-@data_dir
-@click.argument("files", nargs=-1, required=True, type=FOLDER)
-def transcribe(
-    model: Path, library: Path | None, scorer: Path | None, data_dir: Path, files: tuple[Path, ...]
-) -> None:
-    """Transcribe FILES with a client's own library; prints file, tab and text per line."""
-    from trainer import stt
+def _client(command: Function) -> Function:
+    """Options of the commands that run a model in a client's library."""
+    for option in (
+        data_dir,
+        click.option("--scorer", type=EXISTING, help="External scorer."),
+        click.option(
+            "--library",
+            type=EXISTING,
+            help="libdeepspeech.so or libstt.so; default: the published one that fits the model.",
+        ),
+        click.option("--model", type=MODEL, required=True, help=".pbmm, .pb or .tflite."),
+    ):
+        command = option(command)
+    return command
 
-    failed = 0
-    for path, text, error in stt.transcripts(model, files, scorer, library, data_dir):
-        if error:
-            failed += 1
-            click.echo(f"ERROR: {error}", err=True)
-        else:
-            click.echo(f"{path}\t{text}")
-    if failed:
-        raise click.ClickException(f"{failed} of {len(files)} files could not be read")
+
+@cli.command()
+@_client
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", "json", "srt")),
+    default="text",
+    show_default=True,
+    help="text: file, tab, text; json: segments and words with times; srt: subtitles.",
+)
+@click.option("--output", type=FOLDER, help="Folder for a file each (.txt, .json, .srt).")
+@click.option(
+    "--hot-word", "hot_words", multiple=True, metavar="WORD:BOOST", help="As --hot-word=alexa:9.5."
+)
+@click.argument("files", nargs=-1, required=True, type=FOLDER, metavar="FILE|FOLDER...")
+def transcribe(
+    model: Path,
+    library: Path | None,
+    scorer: Path | None,
+    data_dir: Path,
+    form: str,
+    output: Path | None,
+    hot_words: tuple[str, ...],
+    files: tuple[Path, ...],
+) -> None:
+    """Transcribe files, and what is in folders, with a client's own library; long recordings are
+    cut at pauses."""
+    from trainer import stt
+    from trainer.stt import transcription
+
+    boosts = dict(map(_boost, hot_words))
+    found, total = [], len(transcription.files_in(files))
+    for one in stt.transcripts(model, files, scorer, library, data_dir, boosts):
+        if one.error:
+            click.echo(f"ERROR: {one.error}", err=True)
+            continue
+        found.append(one)
+        if output:
+            transcription.write(one, form, output)
+        elif form != "json":
+            click.echo(transcription.WRITERS[form](one))
+    if form == "json" and not output:
+        click.echo(transcription.as_json(found))
+    if len(found) < total:
+        raise click.ClickException(f"{total - len(found)} of {total} files could not be read")
+
+
+def _boost(given: str) -> tuple[str, float]:
+    word, _, boost = given.rpartition(":")
+    try:
+        return word, float(boost)
+    except ValueError:
+        raise click.BadParameter(f"'{given}' is not WORD:BOOST, as in alexa:9.5") from None
+
+
+@cli.command()
+@_client
+@click.option("--language", default="", help="References follow the rules of this language.")
+@click.option("--workers", default=0, help="Worker processes; 0 means one per core.")
+@click.option("--json", "as_json", is_flag=True, help="Print figures and clips as JSON.")
+@click.argument("files", nargs=-1, required=True, metavar="CSV...")
+def evaluate(
+    model: Path,
+    library: Path | None,
+    scorer: Path | None,
+    data_dir: Path,
+    language: str,
+    workers: int,
+    as_json: bool,
+    files: tuple[str, ...],
+) -> None:
+    """Error rates of any .pbmm or .tflite, ours or a release, on tables of clips or corpora
+    (reader:folder), in the client's own library; every clip is listed."""
+    from trainer import stt
+    from trainer.log import start_log
+    from trainer.stt.line import log_figures
+
+    start_log()
+    found = stt.evaluate(model, files, scorer, library, language, data_dir, workers)
+    for one in found.rejected:
+        click.echo(f"rejected: {one.path}: {one.reason}", err=True)
+    if as_json:
+        click.echo(json.dumps({"figures": found.figures, "clips": found.clips}, ensure_ascii=False))
+        return
+    click.echo("file\twer\tcer\treference\thypothesis")
+    for clip in found.clips:
+        rates = f"{clip['wer']:.3f}\t{clip['cer']:.3f}"
+        click.echo(f"{clip['wav_filename']}\t{rates}\t{clip['src']}\t{clip['res']}")
+    log_figures({model.name: {"with scorer" if scorer else "without scorer": found.figures}})
 
 
 @cli.command()

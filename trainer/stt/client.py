@@ -80,10 +80,11 @@ class _Metadata(ctypes.Structure):
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A client's best candidate for a clip."""
+    """A client's best candidate for a clip. `words`: with the second in which each begins."""
 
     text: str
     confidence: float
+    words: tuple[tuple[str, float], ...] = ()
 
 
 class Library:
@@ -102,11 +103,11 @@ class Library:
             raise UserError(f"{library}: neither libdeepspeech.so 0.9.3 nor libstt.so 1.4.0")
         self._model = ctypes.c_void_p()
         with quiet():  # it prints its versions
-            code = self._call("CreateModel", str(model).encode(), ctypes.byref(self._model))
+            code = self._call("CreateModel", os.fsencode(model), ctypes.byref(self._model))
         self._check(code, model)
         if scorer:
             self._check(
-                self._call("EnableExternalScorer", self._model, str(scorer).encode()), scorer
+                self._call("EnableExternalScorer", self._model, os.fsencode(scorer)), scorer
             )
 
     def _call(self, name: str, *arguments: object) -> int:
@@ -125,6 +126,11 @@ class Library:
         free = getattr(self._library, f"{self._prefix}_FreeModel")
         free.restype = None
         free(self._model)
+
+    def add_hot_word(self, word: str, boost: float) -> None:
+        """Make a word of the scorer more likely, or less for a negative boost. Raises UserError."""
+        code = self._call("AddHotWord", self._model, word.encode(), ctypes.c_float(boost))
+        self._check(code, Path(f"hot word '{word}'"))
 
     @property
     def sample_rate_hz(self) -> int:
@@ -145,11 +151,25 @@ class Library:
         if not found:
             raise UserError("the client could not run the model")
         best = found.contents.transcripts[0]
-        text = b"".join(best.tokens[i].text for i in range(best.num_tokens)).decode(
-            errors="replace"
-        )
-        hypothesis = Hypothesis(text, best.confidence)
+        tokens = [best.tokens[i] for i in range(best.num_tokens)]
+        text = b"".join(token.text for token in tokens).decode(errors="replace")
+        hypothesis = Hypothesis(text, best.confidence, _words(tokens))
         free = getattr(self._library, f"{self._prefix}_FreeMetadata")
         free.restype = None
         free(found)
         return hypothesis
+
+
+def _words(tokens: list[_Token]) -> tuple[tuple[str, float], ...]:
+    """(word, start in seconds) of a candidate's letters."""
+    found: list[tuple[bytes, float]] = []
+    inside = False
+    for token in tokens:
+        if not token.text.strip():
+            inside = False
+        elif inside:
+            found[-1] = found[-1][0] + token.text, found[-1][1]
+        else:
+            found.append((token.text, float(token.start_time)))
+            inside = True
+    return tuple((text.decode(errors="replace"), start) for text, start in found)

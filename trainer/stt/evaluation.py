@@ -12,7 +12,7 @@ import numpy as np
 
 from trainer import store
 from trainer.audio import io as audio
-from trainer.audio.io import AudioError
+from trainer.audio.decode import AudioError
 from trainer.corpora.utterance import Utterance
 from trainer.metrics.bootstrap import bootstrap
 from trainer.metrics.error_rate import edit_counts, error_kinds, error_rate
@@ -166,6 +166,21 @@ def agreement(hypotheses: Sequence[str], others: Sequence[str]) -> float:
     """Share of `hypotheses` that equal the text at the same place in `others`."""
     equal = (a.strip() == b.strip() for a, b in zip(hypotheses, others, strict=False))
     return sum(equal) / max(len(hypotheses), 1)
+
+
+def by_clip(clips: Sequence[Utterance], hypotheses: Sequence[str]) -> list[dict[str, Any]]:
+    """Every clip with its errors, by the names of DeepSpeech's `--test_output_file`."""
+    words, characters = edit_counts([u.transcript for u in clips], hypotheses)
+    found = []
+    for u, hypothesis, of_words, of_chars in zip(clips, hypotheses, words, characters, strict=True):
+        part = {"start": u.start, "end": u.end} if u.start or u.end else {}
+        found.append(
+            {"wav_filename": u.path, **part, "src": u.transcript, "res": hypothesis}
+            | {"word_distance": int(of_words[0]), "word_length": int(of_words[1])}
+            | {"char_distance": int(of_chars[0]), "char_length": int(of_chars[1])}
+            | {"wer": of_words[0] / max(of_words[1], 1), "cer": of_chars[0] / max(of_chars[1], 1)}
+        )
+    return found
 
 
 def error_rates(references: Sequence[str], hypotheses: Sequence[str], count: int = 5) -> Figures:

@@ -21,11 +21,13 @@ from trainer.stt.texts import find_texts
 from trainer.text import language as languages
 from trainer.text.alphabet import ENGLISH_LABELS, Alphabet, ByteAlphabet, alphabet_of, read_alphabet
 from trainer.text.language import Language
-from trainer.text.rules import Rules, normal, read_rules, spoken_numbers
+from trainer.text.rules import AS_WRITTEN, Rules, composed, read_rules, spoken_numbers
 
 USES = ("train", "dev", "test", "metrics")
+FEWEST_TO_HOLD_OUT = 5  # clips; the originals' first example has one
 FILES = ("table", "sdb")  # readers of files that have no splits of their own
-WITHOUT_RULES = Rules(refuse="", space="", drop="", replace=())
+NOTHING = "nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or "
+NOTHING += "MODEL_LANGUAGE"
 
 
 def gather(run: Run[SpeechSettings], language: Language | None, known: Alphabet | None) -> Material:
@@ -35,13 +37,18 @@ def gather(run: Run[SpeechSettings], language: Language | None, known: Alphabet 
     """
     s = run.settings
     _check(run, language)
-    material = Material(Alphabet(()), _rules(s, language), Split(), language)
+    fixed = _fixed_alphabet(s, language, known)
+    spelling = composed(alphabet.labels) if (alphabet := fixed or known) else ()
+    rules = replace(_rules(s, language), composed=spelling)
+    material = Material(fixed or Alphabet(()), rules, Split(), language)
     if language and not s.train_files:
         corpora = _of_language(run, language, material)
         labelled = [_labelled(corpus, material) for corpus in corpora]
         most = s.duplicate_sentence_count
         material.split = assign(labelled, most if most > 1 else 0)
-    else:
+        if not material.split.of("dev"):  # the official ones are empty
+            _hold_out(material.split, s.dev_share, "no corpus has a dev set")
+    elif s.train_files:
         corpora = _of_files(s, material)
         labelled = [_labelled(corpus, material) for corpus in corpora]
         for corpus, kept in zip(corpora, labelled, strict=True):
@@ -51,6 +58,8 @@ def gather(run: Run[SpeechSettings], language: Language | None, known: Alphabet 
                 reason = next(reason for u, reason in material.refused if u is first)
                 raise UserError(f"{use.upper()}_FILES: {name}: all clips are rejected: {reason}")
         material.split = _as_given(labelled, s.dev_share)
+    else:
+        return _without_clips(run, material)
     for use, limit in (("train", s.limit_train), ("dev", s.limit_dev), ("test", s.limit_test)):
         if limit:
             material.split.sets[use] = _limited(material.split.sets[use], limit)
@@ -59,18 +68,28 @@ def gather(run: Run[SpeechSettings], language: Language | None, known: Alphabet 
         advice = "; ".join(f"{m.name}: {m.advice}" for m in material.missing)
         raise UserError(f"no clips to train on: {advice or 'all were rejected'}")
     if not material.split.of("dev"):
-        raise UserError(
-            "no clips for the dev set, by which weights are chosen: give DEV_FILES, or more "
-            "speakers"
-        )
-    material.alphabet = _alphabet(s, language, [u.transcript for u in train], known)
+        files = "give DEV_FILES, or more clips" if s.train_files else "add corpora or clips"
+        raise UserError(f"no clips for the dev set, by which weights are chosen: {files}")
+    material.alphabet = fixed or _found_alphabet(s, language, train, known)
     if s.train_files or not language:
         _warn_of_leaks(material.split)
     if s.lm_text or language:
         find_texts(run, material, script_variables(s, language) if language else {})
+    if language and not s.train_files:
+        sources.report_unused(s.data_dir / "sources", material.used)
     if s.lm_classes:
         _check_classes(s, material)
         material.classes = language_model.read_classes(Path(s.lm_classes), material.rules)
+    return material
+
+
+def _without_clips(run: Run[SpeechSettings], material: Material) -> Material:
+    """For scorers made from text, and exports of starting weights. Raises UserError."""
+    s = run.settings
+    if not material.alphabet.labels:
+        raise UserError(f"{NOTHING}; without clips, a scorer also needs ALPHABET_CONFIG_PATH")
+    if s.lm_text and s.lm_text != languages.TRANSCRIPTS:
+        find_texts(run, material, {})
     return material
 
 
@@ -101,21 +120,22 @@ def _check_classes(s: SpeechSettings, material: Material) -> None:
         raise UserError(f"LM_CLASSES has no effect {why}")
 
 
-def _rules(s: SpeechSettings, language: Language | None) -> Rules | None:
+def _rules(s: SpeechSettings, language: Language | None) -> Rules:
     if s.validate_rules:
-        rules: Rules | None = read_rules(s.validate_rules)[0]
+        rules = read_rules(s.validate_rules)[0]
+        rules = replace(rules, casing=rules.casing or s.model_language)
     else:
-        rules = language.rules if language else None
+        rules = language.rules if language else AS_WRITTEN
     if s.english_compatible or s.normalize:
-        rules = replace(rules or WITHOUT_RULES, fold=True)
+        rules = replace(rules, fold=True, lower=True)
     return rules
 
 
-def _alphabet(
-    s: SpeechSettings, language: Language | None, transcripts: Sequence[str], known: Alphabet | None
-) -> Alphabet:
-    """The given labels, else the language's, else those of the transcripts together with those of
-    the starting weights; with EPOCHS=0 only the latter: there are no weights for others."""
+def _fixed_alphabet(
+    s: SpeechSettings, language: Language | None, known: Alphabet | None
+) -> Alphabet | None:
+    """The given labels, else the language's; with EPOCHS=0 those of the starting weights: there are
+    no weights for others. None if the transcripts decide."""
     if s.bytes_output_mode:
         if s.alphabet_config_path:
             log.warning(
@@ -135,7 +155,14 @@ def _alphabet(
         return known
     if language and language.alphabet and not s.validate_rules and not s.normalize:
         return language.alphabet
-    found = alphabet_of(transcripts)
+    return None
+
+
+def _found_alphabet(
+    s: SpeechSettings, language: Language | None, train: Sequence[Utterance], known: Alphabet | None
+) -> Alphabet:
+    """The characters of the transcripts, together with the labels of the starting weights."""
+    found = alphabet_of([u.transcript for u in train])
     if known and not s.drop_source_layers and not language:
         return Alphabet(known.labels + tuple(c for c in found.labels if c not in known.labels))
     if len(found.labels) < 2:
@@ -149,8 +176,10 @@ def _labelled(corpus: Corpus, material: Material) -> Corpus:
     for u in corpus.utterances:
         if not u.transcript.strip():
             material.refused.append((u, "empty transcript"))
-        elif (text := rules.labels(u.transcript) if rules else normal(u.transcript)) is None:
-            material.refused.append((u, "refused by the rules of transcripts"))
+            continue
+        text, reason = rules.apply(u.transcript)
+        if reason:
+            material.refused.append((u, reason))
         else:
             kept.append(replace(u, transcript=text))
     return replace(corpus, utterances=tuple(kept))
@@ -173,6 +202,7 @@ def _of_language(run: Run[SpeechSettings], language: Language, material: Materia
             log.info("%s: missing: %s", found.name, found.advice)
             continue
         sha256 = line.options.get("sha256", "")
+        material.used += found
         is_file = line.name in FILES
         folder = found[0] if is_file else sources.unpacked(run.steps, line.name, found, sha256)
         options = {k: v for k, v in line.options.items() if k not in sources.OWN_OPTIONS}
@@ -209,25 +239,28 @@ def _of_files(s: SpeechSettings, material: Material) -> list[Corpus]:
     """Each file becomes a corpus named use:title, limited to its official split if any."""
     found: dict[str, list[Utterance]] = {}
     for use in USES:
+        known: dict[str, Path] = {}
         names = (name.strip() for name in getattr(s, f"{use}_files").split(","))
         for name in filter(None, names):
-            kind, path = readers.place_of(name)
+            kind, path, options = readers.named(name)
             title = kind if kind not in FILES else path.stem
+            if known.setdefault(title, path) != path:  # two files of one name
+                title = f"{path.absolute().parent.name}_{title}"
             if kind not in FILES:
                 material.reader_of[title] = kind
-            given = _of_use(s, use, name, kind, path)
+            given = _of_use(s, use, name, kind, path, options)
             found.setdefault(f"{use}:{title}", []).extend(replace(u, split=use) for u in given)
     if not any(name.startswith("train:") for name in found):
-        raise UserError(
-            "nothing to train on: give TRAIN_FILES (CSV with wav_filename and transcript), or "
-            "MODEL_LANGUAGE"
-        )
+        raise UserError(NOTHING)
     return [Corpus(name, tuple(utterances), shared=True) for name, utterances in found.items()]
 
 
-def _of_use(s: SpeechSettings, use: str, name: str, kind: str, path: Path) -> list[Utterance]:
+def _of_use(
+    s: SpeechSettings, use: str, name: str, kind: str, path: Path, options: dict[str, str]
+) -> list[Utterance]:
     count = str(s.duplicate_sentence_count)
-    options = {"duplicate_sentence_count": count} if kind == "common_voice" else {}
+    more = {"duplicate_sentence_count": count} if kind == "common_voice" else {}
+    options = more | options
     given = list(readers.read(kind, path, options))
     wanted = "dev" if use == "metrics" else use
     setting = f"{use.upper()}_FILES: {name}"
@@ -255,23 +288,33 @@ def _as_given(corpora: Sequence[Corpus], dev_share: float) -> Split:
                 listed.add((use, u.clip))
                 split.sets[use].setdefault(name, []).append(u)
     if not split.sets["dev"]:
-        train, of = split.of("train"), "the speakers"
-        places = [share(u.speaker or u.path) for u in train]
-        limit = max(dev_share, min(places, default=0.0))  # at least one of them
-        chosen = {id(u) for u, place in zip(train, places, strict=True) if place <= limit}
-        if len(chosen) >= len(train) / 3:  # a few speakers only
-            chosen, of = {id(u) for u in train[:: round(1 / dev_share)]}, "the clips"
-        split.sets["dev"] = {"held_out": [u for u in train if id(u) in chosen]}
-        split.sets["train"] = {
-            name: kept
-            for name, found in split.sets["train"].items()
-            if (kept := [u for u in found if id(u) not in chosen])
-        }
-        log.info(
-            f"no DEV_FILES: {len(chosen)} of {len(train)} clips ({dev_share:g} of {of}) are "
-            "held out of training"
-        )
+        _hold_out(split, dev_share, "no DEV_FILES")
     return split
+
+
+def _hold_out(split: Split, dev_share: float, why: str) -> None:
+    """Move `dev_share` of the training speakers (of the clips, where speakers are unknown) to the
+    dev set, the same whatever the order."""
+    train, of = split.of("train"), "the speakers"
+    if len(train) < FEWEST_TO_HOLD_OUT:
+        log.warning(f"{why}, and {len(train)} clips are too few to hold any out: they are both")
+        split.sets["dev"] = {"train": train} if train else {}
+        return
+    places = [share(u.speaker or u.path) for u in train]
+    limit = max(dev_share, min(places, default=0.0))  # at least one of them
+    chosen = {id(u) for u, place in zip(train, places, strict=True) if place <= limit}
+    if len(chosen) >= len(train) / 3:  # a few speakers only
+        chosen, of = {id(u) for u in train[:: round(1 / dev_share)]}, "the clips"
+    split.sets["dev"] = {"held_out": [u for u in train if id(u) in chosen]}
+    split.sets["train"] = {
+        name: kept
+        for name, found in split.sets["train"].items()
+        if (kept := [u for u in found if id(u) not in chosen])
+    }
+    log.info(
+        f"{why}: {len(chosen)} of {len(train)} clips ({dev_share:g} of {of}) are held out of "
+        "training"
+    )
 
 
 def _warn_of_leaks(split: Split) -> None:

@@ -15,7 +15,7 @@ from trainer.stt.material import Classes, Text
 from trainer.text import scorer
 from trainer.text.alphabet import SPACE, Alphabet
 from trainer.text.ngram import BINARY, VOCABULARY, text_lines
-from trainer.text.rules import Rules, normal
+from trainer.text.rules import AS_WRITTEN, Rules, normal
 
 VARIANTS = 60  # of each transcript; 5 gained half as much as 20, 400 are no better
 PACKAGE = "kenlm.scorer"
@@ -30,7 +30,7 @@ class TextPlan:
     transcripts); `classes`: transcripts are also varied by them."""
 
     texts: Sequence[Text]
-    rules: Rules | None
+    rules: Rules
     held_out: frozenset[str]
     characters: bool = False
     classes: Classes = ()
@@ -47,7 +47,7 @@ def write_text(plan: TextPlan, trained_on: Sequence[Utterance], path: Path) -> C
         for text in plan.texts:
             if isinstance(text.place, Path):
                 lines = filter(str.strip, text_lines(text.place))
-                sentences = (_normalised(line, plan.rules) for line in lines)
+                sentences = (plan.rules.labels(line) for line in lines)
                 writer.write(_name(text.place, plan.texts), sentences, plan.held_out, text.times)
                 continue
             # transcripts are labels already
@@ -95,17 +95,13 @@ class _TextWriter:
         )
 
 
-def _normalised(line: str, rules: Rules | None) -> str | None:
-    return rules.labels(line) if rules else normal(line)
-
-
 def _name(place: Path, texts: Sequence[Text]) -> str:
     """The file's name, or its path where two texts have the same name."""
     same = sum(isinstance(t.place, Path) and t.place.name == place.name for t in texts)
     return place.name if same == 1 else str(place)
 
 
-def read_classes(path: Path, rules: Rules | None = None) -> Classes:
+def read_classes(path: Path, rules: Rules = AS_WRITTEN) -> Classes:
     """Interchangeable words, one class a line, by the rules of transcripts. Raises UserError."""
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -115,7 +111,7 @@ def read_classes(path: Path, rules: Rules | None = None) -> Classes:
     classes: list[tuple[str, ...]] = []
     known: set[str] = set()
     for number, line in enumerate(filter(str.strip, lines), 1):
-        words = [_normalised(word, rules) or "" for word in line.split()]
+        words = [rules.labels(word) or "" for word in line.split()]
         where = f"LM_CLASSES: {path}: class {number}"
         if "" in words:
             word = line.split()[words.index("")]

@@ -15,20 +15,25 @@ from trainer.stt.settings import SpeechSettings
 from trainer.text import language as languages
 
 TRANSFER = Path("/transfer-checkpoint")  # starting weights, if that is mounted
+WHOLE = ("package", "train")  # stages that are the whole line
 WAYS_OUT = (
     "-e CUDA_VISIBLE_DEVICES=-1 trains on the processor (make an4: half an hour on two cores)"
 )
 
 
 def resolve(
-    options: Mapping[str, Any], settings_file: Path | None = None
+    options: Mapping[str, Any], settings_file: Path | None = None, whole: bool = True
 ) -> Loaded[SpeechSettings]:
-    """The settings, with those of the language's folder. Raises UserError."""
+    """The settings, with those of the language's folder. Raises UserError.
+
+    `whole`: of the whole line, for which the image has a default language; single stages that need
+    no recordings must not get one.
+    """
     given = {name: value for name, value in options.items() if value is not None}
     read = partial(load, SpeechSettings, given, settings_file=settings_file)
     early = read(preset=None).settings
     image = os.environ.get("VOICEKILN_LANGUAGE")
-    if image and not (early.model_language or early.train_files):
+    if image and whole and not (early.model_language or early.train_files):
         given["model_language"] = image
         early = read(preset=None).settings
     code = early.model_language
@@ -48,7 +53,8 @@ def resolve(
     mounted = TRANSFER.is_dir() and any(TRANSFER.iterdir())
     if mounted and loaded.settings.load_checkpoint_dir is None:
         settings = loaded.settings.model_copy(update={"load_checkpoint_dir": TRANSFER})
-        loaded = Loaded(settings, {**loaded.sources, "load_checkpoint_dir": "the mount"})
+        sources = {**loaded.sources, "load_checkpoint_dir": "the mount"}
+        loaded = Loaded(settings, sources, loaded.ignored)
     return loaded
 
 
@@ -60,24 +66,26 @@ def run(
     Raises UserError, Stopped.
     """
     start = time.monotonic()
-    loaded = resolve(options, settings_file)
+    loaded = resolve(options, settings_file, whole=stage in WHOLE)
     s = loaded.settings
     label = f"stt {s.export_language or s.model_language}".strip()
     with runs.start(loaded, "stt", "stt", label) as current:
         from trainer.machine import check_gpu
+        from trainer.stt import copies
         from trainer.stt.pipeline import STAGES, Pipeline
 
         check_gpu(s.keras_backend, WAYS_OUT)
         pipeline = Pipeline(current)
         found = getattr(pipeline, STAGES[stage])
         made = current.made or getattr(found, "made", False)
+        if stage in ("export", "test") or stage in WHOLE:
+            copies.write(pipeline, exports=stage == "export", whole=stage in WHOLE)
         figures = pipeline.figures if stage in ("package", "train", "test") else {}
     rows = [(name, seconds) for name, seconds in current.steps.seconds.items() if seconds]
     runs.log_summary(made, rows, time.monotonic() - start)
     log_figures(figures)
-    whole = STAGES[stage] == STAGES["package"]
-    folder = found.folder if whole else found
-    log.info("%s: %s", "Model" if whole else "Made" if made else "Up to date", folder)
+    folder = found.folder if stage in WHOLE else found
+    log.info("%s: %s", "Model" if stage in WHOLE else "Made" if made else "Up to date", folder)
     return found
 
 

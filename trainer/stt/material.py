@@ -37,7 +37,7 @@ class Material:
     """Everything that the line starts from."""
 
     alphabet: Alphabet
-    rules: Rules | None
+    rules: Rules
     split: Split
     language: Language | None = None
     refused: list[tuple[Utterance, str]] = field(default_factory=list)  # by the rules
@@ -45,6 +45,7 @@ class Material:
     classes: Classes = ()
     missing: list[Missing] = field(default_factory=list)
     reader_of: dict[str, str] = field(default_factory=dict)  # of the corpora that have one
+    used: list[Path] = field(default_factory=list)  # of sources/
 
     def rejected_early(self) -> list[Rejected]:
         """What was rejected before any clip was read."""
@@ -82,7 +83,7 @@ def utterance_key(utterances: Iterable[Utterance]) -> str:
         except OSError:
             size = "none"
         fields = (u.path, size, u.transcript, u.speaker, u.start, u.end, u.channel)
-        total.update(("\0".join(map(str, fields)) + "\n").encode())
+        total.update(("\0".join(map(str, fields)) + "\n").encode(errors="surrogateescape"))
     return total.hexdigest()[:16]
 
 

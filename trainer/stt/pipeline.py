@@ -20,12 +20,14 @@ from trainer.models import deepspeech
 from trainer.run import Run
 from trainer.steps import write_record
 from trainer.store import build
-from trainer.stt import card, checkpoints, export, language_model, preparation, report, testing
+from trainer.stt import card, checkpoints, copies, export, preparation, report, testing
 from trainer.stt.augmentation import parse
 from trainer.stt.client import LIBRARIES, fetch
 from trainer.stt.evaluation import Client, network_scores, transcribe
 from trainer.stt.export.contract import Contract
-from trainer.stt.gathering import gather
+from trainer.stt.forms import contract_of, spec_of
+from trainer.stt.gathering import NOTHING, gather
+from trainer.stt.language_model import PACKAGE
 from trainer.stt.material import Material, Sets, report_sets, utterance_key, with_clips
 from trainer.stt.preparation import ImportPlan, load
 from trainer.stt.scorers import Scorers
@@ -44,7 +46,8 @@ STAGES = {  # command -> what it makes
     "test": "tested",
     "package": "delivered",
 }
-NOT_SHOWN = {"workers", "redo", "data_dir", "download"}  # settings that shape no model
+# settings that shape no model
+NOT_SHOWN = "workers redo data_dir download checkpoint_dir save_checkpoint_dir test_output_file"
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ class Pipeline:
     def start(self) -> checkpoints.Start | None:
         """The starting weights, if any."""
         s = self.run.settings
-        if s.load_checkpoint_dir:
-            return checkpoints.read_start(s.load_checkpoint_dir, s.n_hidden)
+        if folder := s.load_checkpoint_dir or copies.own_checkpoint(s):
+            return checkpoints.read_start(folder, s.n_hidden, s.alphabet_config_path)
         if s.epochs == 0 or s.drop_source_layers:
             raise UserError(
                 "EPOCHS=0 and DROP_SOURCE_LAYERS need starting weights: give LOAD_CHECKPOINT_DIR"
@@ -102,6 +105,11 @@ class Pipeline:
     def _alphabet(self) -> Alphabet:
         return self.material.alphabet
 
+    @property
+    def _has_clips(self) -> bool:
+        """Whether there are recordings: scorers of texts and exports of checkpoints need none."""
+        return bool(self.material.split.of("train"))
+
     @cached_property
     def alphabet_file(self) -> Path:
         """alphabet.txt."""
@@ -115,7 +123,9 @@ class Pipeline:
 
     @cached_property
     def imported(self) -> Sets:
-        """Stored log mels and transcripts, by use and corpus."""
+        """Stored log mels and transcripts, by use and corpus. Raises UserError without clips."""
+        if not self._has_clips:
+            raise UserError(NOTHING)
         step_ms = self.run.settings.feature_win_step
         found = {
             use: {name: self._import(use, name, given) for name, given in by_name.items()}
@@ -154,9 +164,10 @@ class Pipeline:
     @cached_property
     def packed(self) -> Path:
         """kenlm.scorer with the weights that were given. Raises UserError if none can be made."""
-        if why := self.scorers.why_none:
+        if (why := self.scorers.why_none) and not self.run.settings.scorer_alphabet:
             raise UserError(why)
-        self.imported  # noqa: B018  (what is rejected is reported first)
+        if self._has_clips:
+            self.imported  # noqa: B018  (what is rejected is reported first)
         return self.scorers.untuned
 
     @cached_property
@@ -208,10 +219,11 @@ class Pipeline:
     def trained(self) -> Path:
         """The trained weights (weights.npz), by the names of the original checkpoints."""
         self.proved  # noqa: B018  (before hours are spent)
-        alphabet, spec, start, sets = self._alphabet, self._spec, self.start, self.imported
+        alphabet, spec, start = self._alphabet, self._spec, self.start
+        sets = self.imported if self._has_clips or self.run.settings.epochs else {}
         if self.scorers.why_none:
             log.info("no scorer is made: %s", self.scorers.why_none)
-        else:
+        elif sets:
             self.packed  # noqa: B018  (the same)
 
         def make(out: Path, s: SpeechSettings) -> None:
@@ -270,7 +282,7 @@ class Pipeline:
 
         inputs = {"exported": exported, **{f"scores_{n}": path for n, path in scores.items()}}
         inputs |= {"scorer": scorer} if scorer else {}
-        return self.run.step("test", make, inputs, version=5)
+        return self.run.step("test", make, inputs, version=6)
 
     @cached_property
     def figures(self) -> dict[str, Any]:
@@ -305,7 +317,7 @@ class Pipeline:
     def _shown(self) -> dict[str, Any]:
         """Settings that shape the model; alpha and beta as they are in the scorer."""
         s = self.run.settings
-        found = {name: getattr(s, name) for name in s.names() if name not in NOT_SHOWN}
+        found = {name: getattr(s, name) for name in s.names() if name not in NOT_SHOWN.split()}
         found = {name: value for name, value in found.items() if value not in (None, "")}
         if self.scorer:
             found["lm_alpha"], found["lm_beta"] = self.scorers.weights_of(self.scorer)
@@ -325,26 +337,12 @@ class Pipeline:
             if (self.trained / "logs").exists():
                 found["logs"] = self.trained / "logs"
             if self.scorer:
-                found[language_model.PACKAGE] = self.scorer / language_model.PACKAGE
+                found[PACKAGE] = self.scorer / PACKAGE
             tested = {"test.json": self.tested / "figures.json"}
+            tested["test_clips.json"] = self.tested / testing.CLIPS
             return found | tested | {"training.log": self.run.log_file}
 
         kind = s.export_language or s.model_language or "model"
         name = f"stt-{kind}-{s.n_hidden}-{s.epochs}"
         folder, made = package.deliver(carded, s.data_dir / "output", name, files)
         return Result(folder, self.figures, made)
-
-
-def spec_of(s: SpeechSettings, alphabet: Alphabet) -> deepspeech.Spec:
-    """The network."""
-    others = (s.dropout_rate2, s.dropout_rate3, s.dropout_rate6)
-    two, three, five = (s.dropout_rate if rate < 0 else rate for rate in others)
-    classes, dropout = len(alphabet.labels) + 1, (s.dropout_rate, two, three, five)
-    return deepspeech.Spec(s.n_hidden, classes, s.relu_clip, dropout, s.layer_norm)
-
-
-def contract_of(s: SpeechSettings, alphabet: Alphabet) -> Contract:
-    """What clients read from the exported files."""
-    language = s.export_language or s.model_language
-    decoding = s.n_steps, s.export_beam_width, s.features
-    return Contract(alphabet, s.n_hidden, language, *decoding, s.relu_clip, s.layer_norm)

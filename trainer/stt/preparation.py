@@ -16,6 +16,7 @@ from trainer.errors import UserError
 from trainer.rejected import Rejected
 from trainer.store import Row, Store
 from trainer.text.alphabet import Alphabet
+from trainer.text.characters import shown
 
 CHUNK = 64
 FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled once
@@ -117,6 +118,7 @@ def _write(path: Path, utterances: Sequence[Utterance]) -> None:
     path.write_text(
         "".join(json.dumps(asdict(u), ensure_ascii=False) + "\n" for u in utterances),
         encoding="utf-8",
+        errors="backslashreplace",  # names that are not UTF-8, as JSON escapes
     )
 
 
@@ -136,7 +138,7 @@ def frames_of(
 ) -> np.ndarray:
     """Log mels of one clip. Raises AudioError, or UserError if it cannot be trained on."""
     if missing := alphabet.missing(utterance.transcript):
-        raise UserError(f"characters outside the alphabet: {' '.join(missing)}")
+        raise UserError(f"characters outside the alphabet: {' '.join(map(shown, missing))}")
     u, rate = utterance, features.sample_rate_hz
     samples = audio.read(Path(u.path), u.start, u.end, u.channel, rate)
     seconds = len(samples) / rate

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainer import rejected
-from trainer.page import BLUE, GREY, RED, Card, Page, Plot, Table, axes, svg
+from trainer.page import BLUE, GREY, RED, Card, Page, Plot, Table, axes, legend, svg
 from trainer.stt.evaluation import Figures
 from trainer.stt.language_model import COUNTS
 from trainer.stt.material import Material, Sets, all_rejected
@@ -181,5 +181,5 @@ def _error_plot(metrics: Sequence[dict[str, float]]) -> str:
     right.plot(steps, [100 * m["wer"] for m in metrics], color=BLUE, linewidth=2)
     right.set_ylim(0, 105)
     right.set_ylabel("Word error rate (%)", color=BLUE)
-    plot.legend(frameon=False)
+    legend(plot)
     return svg(figure)

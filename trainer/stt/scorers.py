@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from trainer.errors import UserError
 from trainer.log import log
 from trainer.run import Run
 from trainer.steps import write_record
@@ -17,7 +18,7 @@ from trainer.stt.material import Material
 from trainer.stt.settings import SpeechSettings
 from trainer.stt.sources import checksum, checksums
 from trainer.text import ngram, scorer
-from trainer.text.alphabet import SPACE
+from trainer.text.alphabet import SPACE, read_alphabet
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,31 @@ class Scorers:
 
     def check_finished(self) -> None:
         """Raises UserError for a SCORER_PATH that does not fit the alphabet."""
-        if path := self.run.settings.scorer_path:
-            Scorer(path, self.material.alphabet)
+        s = self.run.settings
+        if s.scorer_alphabet and not s.scorer_path:
+            raise UserError("SCORER_ALPHABET has no effect without SCORER_PATH")
+        if s.scorer_path:
+            Scorer(self.finished or s.scorer_path, self.material.alphabet)
+
+    @cached_property
+    def finished(self) -> Path | None:
+        """SCORER_PATH, spelled anew if it was made for another alphabet."""
+        s = self.run.settings
+        if not (s.scorer_path and s.scorer_alphabet):
+            return s.scorer_path
+        given, old, new = s.scorer_path, read_alphabet(s.scorer_alphabet), self.material.alphabet
+
+        def make(out: Path, _: SpeechSettings) -> None:
+            left_out = scorer.respelled(given, old, new, out / PACKAGE)
+            if left_out:
+                log.warning(
+                    f"{given}: {len(left_out)} words have characters outside the new alphabet and "
+                    f"are left out, such as {', '.join(left_out[:5])}"
+                )
+
+        key = checksum(given, checksums(self.run.steps))
+        params = {"given": key, "old": old.labels, "labels": new.labels}
+        return self.run.step("scorer", make, {}, params, part="respelled") / PACKAGE
 
     @cached_property
     def why_none(self) -> str:
@@ -113,7 +137,7 @@ class Scorers:
         s = self.run.settings
         if not s.scorer_path:
             return s.lm_alpha, s.lm_beta
-        alpha, beta, _ = scorer.read(s.scorer_path, self.material.alphabet)
+        alpha, beta, _ = scorer.read(self.finished or s.scorer_path, self.material.alphabet)
         if "lm_alpha" in self._given:
             alpha = s.lm_alpha
         return alpha, s.lm_beta if "lm_beta" in self._given else beta
@@ -124,7 +148,7 @@ class Scorers:
         return self._with_weights(*self._first_weights)
 
     def _with_weights(self, alpha: float, beta: float) -> Path:
-        finished, alphabet = self.run.settings.scorer_path, self.material.alphabet
+        finished, alphabet = self.finished, self.material.alphabet
         params = {"alpha": alpha, "beta": beta}
         if finished:
             key = checksum(finished, checksums(self.run.steps))

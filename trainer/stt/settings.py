@@ -36,6 +36,8 @@ class SpeechSettings(ScorerSettings, AugmentSettings):
 
     aliases: ClassVar[dict[str, list[str]]] = FLAGS["aliases"]
     ineffective: ClassVar[dict[str, str]] = FLAGS["ineffective"]
+    harmless: ClassVar[dict[str, str]] = FLAGS["harmless"]
+    harmless_values: ClassVar[dict[str, list[str]]] = FLAGS["harmless_values"]
 
     # training data: read in every run; the clips and transcripts found are in the steps' keys
     model_language: str = setting(
@@ -198,6 +200,23 @@ class SpeechSettings(ScorerSettings, AugmentSettings):
     plateau_reduction: Fraction = setting(0.1, "Learning rate factor on a plateau.", steps="train")
     average_best: int = setting(
         1, "Number of best epochs whose weights are averaged.", steps="train", ge=1, le=20
+    )
+    checkpoint_dir: Path | None = setting(
+        None,
+        "Folder for the trained checkpoint: made if it is missing, written to at the end, and "
+        "started from if it holds one of another run.",
+        steps="always",
+    )
+    save_checkpoint_dir: Path | None = setting(
+        None, "Folder for the trained checkpoint, written to only.", steps="none"
+    )
+    export_dir: Path | None = setting(
+        None, "Folder that also receives the exported files and the scorer.", steps="none"
+    )
+    test_output_file: Path | None = setting(
+        None,
+        "File that also receives the tested clips as JSON: file, reference, hypothesis, errors.",
+        steps="none",
     )
     load_checkpoint_dir: Path | None = setting(
         None,

@@ -11,7 +11,7 @@ PITCH = "augmentation_pitch_and_tempo_scaling"
 class AugmentSettings(Settings):
     """All change the training only; flags of 0.7 are converted to AUGMENT's syntax."""
 
-    repeatable: ClassVar[tuple[str, ...]] = ("augment",)
+    repeatable: ClassVar[dict[str, str]] = {"augment": " "}
 
     augment: str = setting(
         "",

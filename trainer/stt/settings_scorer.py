@@ -14,6 +14,11 @@ class ScorerSettings(Settings):
     scorer_path: Path | None = setting(
         None, "A finished .scorer instead of one made from text.", steps="always"
     )
+    scorer_alphabet: Path | None = setting(
+        None,
+        "Alphabet that SCORER_PATH was made for, if it is another one: its words are spelled anew.",
+        steps="always",
+    )
     lm_text: str = setting(
         "",
         "Texts for the scorer, separated by commas, with one sentence per line; `transcripts` "

@@ -1,9 +1,12 @@
 """Archives and texts of a language in /data/sources: found, downloaded, checked, unpacked."""
 
+import itertools
 import json
 import re
 import shutil
-from collections.abc import Sequence
+import tarfile
+import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +18,26 @@ from trainer.steps import Steps
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".zip")
 # options of a line that are not the reader's
 OWN_OPTIONS = {"sha256", "from", "take", "sentences", "numbers"}
+
+
+# what an archive of a corpus holds, by its first members
+RELEASES = {
+    "common_voice": r"(?:^|/)cv-corpus-(?P<version>\d+(?:\.\d+)*)(?P<delta>-delta)?(?:-[^/]*)?/"
+    r"(?P<language>[A-Za-z-]+)/",
+    "spontaneous_speech": r"(?:^|/)(?:sps|ss)-corpus-(?P<version>\d+(?:\.\d+)*)(?P<delta>-delta)?"
+    r"[^/]*/(?:[A-Za-z-]+/)*ss-corpus-(?P<language>[A-Za-z-]+)\.tsv",
+}
+CONTENT = "content:"  # in importers.sh, before a language: recognised by content
+MEMBERS = 60  # of an archive that are looked at
+
+
+@dataclass(frozen=True)
+class Release:
+    """A release of a corpus in sources/, recognised by its content."""
+
+    path: Path
+    version: tuple[int, ...]
+    delta: bool
 
 
 @dataclass(frozen=True)
@@ -43,20 +66,33 @@ def locate(
             found.append(path)
             continue
         matches: list[Path] = []
-        for pattern in filter(None, place.split("|")):
+        patterns = list(filter(None, place.split("|")))
+        for pattern in patterns:
+            if pattern.startswith(CONTENT) and not matches:
+                found += (releases := _releases(name, pattern.removeprefix(CONTENT), sources))
+                if releases:
+                    break
             matches = matches or _matches(sources, pattern)
+        else:
+            releases = []
+        if releases:
+            continue
         if not matches:
-            return Missing(
-                name,
-                f"put {' or '.join(place.split('|'))} into {sources}"
-                + (f" (from {options['from']})" if "from" in options else ""),
-            )
+            wanted_files = " or ".join(_described(pattern) for pattern in patterns)
+            source = f" (from {options['from']})" if "from" in options else ""
+            return Missing(name, f"put {wanted_files} into {sources}{source}")
         parts = matches[0].suffix[1:].isdigit()
         if len(matches) > 1 and not parts and options.get("take") != "all":
             log.info("%s: %s is taken, the newest of %d", name, matches[-1].name, len(matches))
             matches = matches[-1:]
         found += matches
     return found
+
+
+def _described(pattern: str) -> str:
+    """A pattern, for advice."""
+    language = pattern.removeprefix(CONTENT)
+    return f"its archive for '{language}' (any name)" if language != pattern else pattern
 
 
 def _matches(sources: Path, pattern: str) -> list[Path]:
@@ -67,6 +103,75 @@ def _matches(sources: Path, pattern: str) -> list[Path]:
         ([int(n) for n in re.findall(r"\d+", p.name)], p) for p in found if "delta" not in p.name
     ]
     return [p for _, p in sorted(by_number)]
+
+
+def _releases(name: str, language: str, sources: Path) -> list[Path]:
+    """The newest release of a corpus and the deltas after it; others are named in the log."""
+    known = [r for path in candidates(sources) if (r := recognise(name, language, path))]
+    bases = [r for r in known if not r.delta]
+    base = max(bases, key=lambda r: (r.version, r.path.is_dir()), default=None)
+    deltas = sorted((r for r in known if r.delta), key=lambda r: r.version)
+    used = [base] if base else []
+    for r in deltas:  # one of each version
+        if base and r.version > base.version and r.version not in {u.version for u in used}:
+            used.append(r)
+    for r in known:
+        if r not in used:
+            why = (
+                f"it is not newer than {base.path.name}"
+                if base
+                else "it is a delta, and the release before it is not there"
+            )
+            log.warning(f"{name}: {r.path.name} is not used: {why}")
+    if base:
+        log.info("%s: %s", name, " + ".join(r.path.name for r in used))
+    return [r.path for r in used]
+
+
+def candidates(sources: Path) -> list[Path]:
+    """Archives and folders in sources/."""
+    found = sorted(sources.iterdir()) if sources.is_dir() else []
+    return [p for p in found if p.is_dir() or is_archive(p)]
+
+
+def recognise(name: str, language: str, path: Path) -> Release | None:
+    """The release of corpus `name` in an archive or unpacked folder; None if it is none."""
+    for member in _members(path):
+        match = re.search(RELEASES[name], member)
+        if match and match["language"].lower() == language.lower():
+            version = tuple(int(n) for n in match["version"].split("."))
+            place = path.parent / member[: match.end("language")] if path.is_dir() else path
+            return Release(place if place.is_dir() else path, version, bool(match["delta"]))
+    return None
+
+
+def _members(path: Path) -> list[str]:
+    """Some names inside an archive or folder, from the folder's own name on."""
+    if path.is_dir():
+        found = itertools.islice(path.glob("*/*"), MEMBERS)
+        return [f"{path.name}/{p.relative_to(path)}" for p in found]
+    try:
+        if path.name.endswith(".zip"):
+            with zipfile.ZipFile(path) as archive:
+                return archive.namelist()[:MEMBERS]
+        with tarfile.open(path, "r|*") as tape:
+            return [m.name for m in itertools.islice(tape, MEMBERS)]
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, OSError) as error:
+        log.warning(f"{path}: not an archive that can be read ({error})")
+        return []
+
+
+def report_unused(sources: Path, used: Iterable[Path]) -> None:
+    """Name the files of sources/ that this run does not read."""
+    taken = {p.absolute() for p in used}
+    unused = [
+        p.name
+        for p in (sorted(sources.iterdir()) if sources.is_dir() else [])
+        if p.absolute() not in taken and not any(p.absolute() in t.parents for t in taken)
+    ]
+    if unused:
+        shown = ", ".join(unused[:8]) + (", ..." if len(unused) > 8 else "")
+        log.warning(f"{sources}: {len(unused)} files are not used by this run: {shown}")
 
 
 def checksums(steps: Steps) -> Path:
@@ -92,7 +197,10 @@ def unpacked(steps: Steps, name: str, found: Sequence[Path], sha256: str) -> Pat
     """Folder with what the archives hold; a single folder as it is. Raises UserError."""
     if len(found) == 1 and found[0].is_dir():
         return found[0]
-    sums = [checksum(path, checksums(steps)) for path in found]
+    sums = [
+        checksum(path, checksums(steps)) if path.is_file() else str(path.stat().st_mtime_ns)
+        for path in found
+    ]
     if sha256 and len(found) == 1 and sums[0] != sha256:
         raise UserError(
             f"{found[0]}: sha256 is {sums[0]}, not {sha256}: download it again, or correct the "
@@ -114,7 +222,10 @@ def unpacked(steps: Steps, name: str, found: Sequence[Path], sha256: str) -> Pat
             whole.unlink()
         else:
             for path in found:
-                if path.name.endswith(ARCHIVES):
+                if path.is_dir():
+                    (target / path.parent.name).mkdir(exist_ok=True)
+                    (target / path.parent.name / path.name).symlink_to(path.absolute())
+                elif path.name.endswith(ARCHIVES):
                     unpack(path, target)
                 else:
                     shutil.copyfile(path, target / path.name)

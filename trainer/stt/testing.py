@@ -1,9 +1,11 @@
 """The test of a model: error rates of our decoder, and of the exported files in the clients."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trainer.corpora.utterance import Utterance
 from trainer.steps import write_record
 from trainer.stt import preparation
 from trainer.stt.client import LIBRARIES, fetch
@@ -12,6 +14,7 @@ from trainer.stt.evaluation import (
     Client,
     Figures,
     agreement,
+    by_clip,
     error_rates,
     read_all,
     search_all,
@@ -22,6 +25,7 @@ from trainer.stt.settings import SpeechSettings
 from trainer.text.alphabet import Alphabet
 from trainer.workers import Workers
 
+CLIPS = "clips.json"
 CLIENT_CLIPS = 150  # of each test set, run by the clients themselves
 
 
@@ -40,20 +44,27 @@ class TestPlan:
 def write_figures(plan: TestPlan, s: SpeechSettings, workers: Workers, path: Path) -> None:
     """JSON: set -> decoder -> figures. Raises UserError when a library refuses a file."""
     libraries = fetch(s.data_dir / "tools" / "clients")
-    found = {
-        plan.use if plan.use == name else f"{plan.use} {name}": _test(
-            plan, name, s, libraries, workers
-        )
-        for name in plan.scores
-    }
+    found, clips = {}, []
+    for name in plan.scores:
+        title = plan.use if plan.use == name else f"{plan.use} {name}"
+        kept = preparation.utterances_kept(plan.stored[name])
+        found[title], hypotheses = _test(plan, name, kept, s, libraries, workers)
+        clips += [one | {"set": title} for one in by_clip(kept, hypotheses)]
     write_record(path, found)
+    text = json.dumps(clips, indent=1, ensure_ascii=False) + "\n"
+    path.with_name(CLIPS).write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _test(
-    plan: TestPlan, name: str, s: SpeechSettings, libraries: Mapping[str, Path], workers: Workers
-) -> Figures:
-    """The figures of one set, by decoder."""
-    kept = preparation.utterances_kept(plan.stored[name])
+    plan: TestPlan,
+    name: str,
+    kept: Sequence[Utterance],
+    s: SpeechSettings,
+    libraries: Mapping[str, Path],
+    workers: Workers,
+) -> tuple[Figures, list[str]]:
+    """(the figures of one set, by decoder; the hypotheses of our decoder with the scorer, if there
+    is one)."""
     references = [u.transcript for u in kept]
     label = plan.use if plan.use == name else f"{plan.use} {name}"
     search = Search(s.export_beam_width, s.cutoff_top_n, s.cutoff_prob)
@@ -80,4 +91,4 @@ def _test(
             rates = error_rates(references[:CLIENT_CLIPS], texts, s.report_count)
             key = f"{library} with scorer" if scored else library
             found[key] = rates | {"agreement": agreement(texts, own)}
-    return found
+    return found, ours[bool(scorer)]

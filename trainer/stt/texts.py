@@ -41,6 +41,7 @@ def find_texts(run: Run[SpeechSettings], material: Material, variables: dict[str
             material.missing.append(found)
             log.info("missing text of the language model: %s", found.advice)
             continue
+        material.used += found
         for path in found:
             archive = sources.is_archive(path)
             text = sources.unpacked(run.steps, "text", [path], "") if archive else path

@@ -89,7 +89,7 @@ def test_a_language_beside_files_gives_rules_and_alphabet(collect):
         "a.wav,C’est l’été !\nb.wav,Il a 12 ans\n", language="fr", lm_text="transcripts"
     )
     assert [u.transcript for u in found.split.of("train")] == ["c'est l'été"]
-    assert [r.reason for r in found.rejected_early()] == ["refused by the rules of transcripts"]
+    assert [r.kind for r in found.rejected_early()] == ["refused by the rules of transcripts"]
     assert "w" in found.alphabet.labels
 
 
@@ -160,3 +160,83 @@ def test_speakers_are_held_out_by_their_names_one_at_least(collect):
         collect(rows, train_files="", language="fr", dev_share="0.05")
     with pytest.raises(UserError, match="nothing to train on: give TRAIN_FILES"):
         collect(rows, train_files="", dev_files="", dev_share="0.05")
+
+
+def language_folder(home, dev="", test="", code="fr"):
+    """A release of Common Voice with given rows of dev and test."""
+    folder = home / "sources" / "cv-corpus-24.0-2025-12-05" / code
+    (folder / "clips").mkdir(parents=True)
+    head = "client_id\tpath\tsentence_id\tsentence\tlocale\n"
+    rows = "".join(f"s{i}\t{i}.mp3\t{i}\tun jour {'abcdefghij'[i]}\t{code}\n" for i in range(10))
+    for name, text in (("train", rows), ("dev", dev), ("test", test), ("validated", rows)):
+        (folder / f"{name}.tsv").write_text(head + text)
+    return folder
+
+
+def test_empty_official_sets_are_replaced_by_held_out_speakers(tmp_path, make_run, caplog):
+    language_folder(tmp_path)
+    run = make_run(SpeechSettings, "stt", "x", data_dir=str(tmp_path), model_language="fr")
+    with caplog.at_level(logging.INFO, logger="trainer"):
+        found = gather(run, languages.read("fr", tmp_path), None)
+    train, dev = found.split.of("train"), found.split.of("dev")
+    assert len(train) + len(dev) == 10
+    assert dev
+    assert not {u.speaker for u in train} & {u.speaker for u in dev}
+    assert "no corpus has a dev set" in caplog.text
+
+
+def test_scorers_and_exports_need_no_clips(tmp_path, make_run):
+    def of(**given):
+        run = make_run(SpeechSettings, "stt", "x", data_dir=str(tmp_path), **given)
+        return gather(run, None, KNOWN if "epochs" in given else None)
+
+    (tmp_path / "a.txt").write_text(" \na\nb\n")
+    (tmp_path / "text.txt").write_text("ab ba\n")
+    found = of(alphabet_config_path=str(tmp_path / "a.txt"), lm_text=str(tmp_path / "text.txt"))
+    assert found.alphabet.labels == (" ", "a", "b")
+    assert places(found) == [tmp_path / "text.txt"]
+    assert not found.split.of("train")
+    assert of(epochs="0").alphabet == KNOWN
+    with pytest.raises(UserError, match="nothing to train on: give TRAIN_FILES"):
+        of()
+
+
+def test_two_files_of_one_name_are_two_sets(collect, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "test.csv").write_text(f"wav_filename,transcript\n{name}.wav,ab\n")
+    files = f"{tmp_path}/one/test.csv,{tmp_path}/two/test.csv"
+    found = collect("a.wav,ab\n", test_files=files)
+    assert list(found.split.sets["test"]) == ["test", "two_test"]
+
+
+def test_invisible_characters_are_no_labels(collect):
+    found = collect("a.wav,so\u00adft\u200b go\ufeff\n")
+    assert [u.transcript for u in found.split.of("train")] == ["soft go"]
+    assert found.alphabet.labels == (" ", "f", "g", "o", "s", "t")
+
+
+def test_letters_that_folding_would_lose_are_rejected(collect):
+    found = collect("a.wav,Aɣrum d ɛli\nb.wav,Été\n", english_compatible="1", dev="d.wav,so\n")
+    assert [u.transcript for u in found.split.of("train")] == ["ete"]
+    reasons = [r.reason for r in found.rejected_early()]
+    assert reasons == ["letters that have no ASCII form ('ɛ' 'ɣ')"]
+
+
+def test_transcripts_are_spelled_as_the_alphabet_is(collect, tmp_path):
+    (tmp_path / "bn.txt").write_text(" \n\u09dc\n\u09be\n", encoding="utf-8")
+    path = str(tmp_path / "bn.txt")
+    found = collect(
+        "a.wav,\u09a1\u09bc\u09be\n", dev="d.wav,\u09dc\u09be\n", alphabet_config_path=path
+    )
+    assert found.alphabet.labels == (" ", "\u09dc", "\u09be")
+    assert [u.transcript for u in found.split.of("train")] == ["\u09dc\u09be"]
+    assert found.rules.labels("\u09a1\u09bc") == "\u09dc"
+
+
+def test_an_own_split_of_all_validated_clips(collect, tmp_path):
+    folder = language_folder(tmp_path, dev="s9\tx.mp3\t1\tun soir\tfr\n")
+    found = collect("", name="x.csv", train_files=f"common_voice[split=own]:{folder}", dev_files="")
+    assert len(found.split.of("train")) + len(found.split.of("dev")) == 10
+    with pytest.raises(UserError, match="split=mine: leave it out"):
+        collect("", name="x.csv", train_files=f"common_voice[split=mine]:{folder}", dev_files="")

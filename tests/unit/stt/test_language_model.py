@@ -11,6 +11,7 @@ from trainer.stt.material import Material, Text
 from trainer.stt.scorers import Scorers
 from trainer.stt.settings import SpeechSettings
 from trainer.text.alphabet import ByteAlphabet
+from trainer.text.rules import AS_WRITTEN
 
 
 def test_held_out_sentences_are_left_out_however_they_are_spaced(tmp_path):
@@ -18,14 +19,14 @@ def test_held_out_sentences_are_left_out_however_they_are_spaced(tmp_path):
     counts = write_text(
         tmp_path / "out",
         [tmp_path / "text", "transcripts"],
-        None,
+        AS_WRITTEN,
         {"我今天"},
         [Utterance("a", "我今天")],
         True,
     )
     assert (tmp_path / "out").read_text() == "好 吗\n我 今 天\n"
     assert counts["text"] == {"taken": 1, "refused": 0, "in dev or test": 1}
-    write_text(tmp_path / "out", [tmp_path / "text"], None, {"我今天"}, [])
+    write_text(tmp_path / "out", [tmp_path / "text"], AS_WRITTEN, {"我今天"}, [])
     assert (tmp_path / "out").read_text() == "我 今天\n好 吗\n"
 
 
@@ -48,12 +49,12 @@ def test_scorers_of_characters_are_for_languages_without_spaces(
 ):
     split = Split()
     split.sets["train"]["x"] = [Utterance("a.wav", text) for text in transcripts]
-    material = Material(ByteAlphabet(), None, split, texts=[Text("transcripts", ())])
+    material = Material(ByteAlphabet(), AS_WRITTEN, split, texts=[Text("transcripts", ())])
     run = make_run(SpeechSettings, "stt", "x", data_dir=str(tmp_path), bytes_output_mode=mode)
     found = Scorers(run, material).why_none
     assert why in found
     assert bool(why) == bool(found)
-    without = Material(ByteAlphabet(), None, split)
+    without = Material(ByteAlphabet(), AS_WRITTEN, split)
     assert "LM_TEXT is empty" in Scorers(run, without).why_none
 
 
@@ -62,7 +63,7 @@ def test_a_text_may_count_several_times(tmp_path):
     counts = write_text(
         tmp_path / "out",
         ["transcripts", tmp_path / "more"],
-        None,
+        AS_WRITTEN,
         set(),
         [Utterance("a", "yes")],
         times={"transcripts": 3},
@@ -112,7 +113,7 @@ def test_varied_sentences_of_dev_and_test_are_left_out(tmp_path):
     counts = write_text(
         tmp_path / "out",
         ["transcripts"],
-        None,
+        AS_WRITTEN,
         {"enter two"},
         [Utterance("a", "enter one")],
         False,
@@ -135,7 +136,7 @@ def test_classes_without_a_word_of_the_transcripts_are_told(tmp_path):
         write_text(
             tmp_path / "out",
             ["transcripts"],
-            None,
+            AS_WRITTEN,
             set(),
             [Utterance("a", "enter")],
             False,
@@ -148,7 +149,11 @@ def test_texts_of_one_name_are_counted_apart(tmp_path):
         (tmp_path / place).mkdir()
         (tmp_path / place / "x.txt").write_text("one\n")
     counts = write_text(
-        tmp_path / "out", [tmp_path / "a" / "x.txt", tmp_path / "b" / "x.txt"], None, set(), []
+        tmp_path / "out",
+        [tmp_path / "a" / "x.txt", tmp_path / "b" / "x.txt"],
+        AS_WRITTEN,
+        set(),
+        [],
     )
     assert [counts[str(tmp_path / place / "x.txt")]["taken"] for place in ("a", "b")] == [1, 1]
 

@@ -1,7 +1,11 @@
 """Finding what lies in sources/, and the text of the language model."""
 
 import gzip
+import io
+import logging
 import lzma
+import tarfile
+import zipfile
 
 import pytest
 
@@ -12,7 +16,7 @@ from trainer.stt.language_model import TextPlan, write_text
 from trainer.stt.material import Text
 from trainer.stt.sources import Missing, locate
 from trainer.text.ngram import text_lines
-from trainer.text.rules import Rules
+from trainer.text.rules import AS_WRITTEN, Rules
 
 
 def test_the_newest_release_by_its_numbers(tmp_path):
@@ -54,7 +58,7 @@ def test_texts_of_all_kinds_by_the_same_rules(tmp_path):
     spoken = [Utterance("x", "un essai de phrase"), Utterance("y", "oui")]
     places = [tmp_path / "a.txt.xz", tmp_path / "b.txt.gz", "transcripts"]
 
-    def write(*names, rules=None, held_out=frozenset(), trained_on=()):
+    def write(*names, rules=AS_WRITTEN, held_out=frozenset(), trained_on=()):
         texts = [Text(place, ()) for place in names]
         return write_text(TextPlan(texts, rules, frozenset(held_out)), trained_on, tmp_path / "out")
 
@@ -70,3 +74,72 @@ def test_texts_of_all_kinds_by_the_same_rules(tmp_path):
     (tmp_path / "c.txt.gz").write_bytes(b"no gzip")
     with pytest.raises(UserError, match=r"c\.txt\.gz: cannot be read"):
         list(text_lines(tmp_path / "c.txt.gz"))
+
+
+def archive(path, *members):
+    """An archive with empty files."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as out:
+            for member in members:
+                out.writestr(member, "")
+        return path
+    with tarfile.open(path, "w:gz") as out:
+        for member in members:
+            out.addfile(tarfile.TarInfo(member), io.BytesIO())
+    return path
+
+
+CV24 = "cv-corpus-24.0-2025-12-05/fr/train.tsv"
+
+
+@pytest.mark.parametrize(
+    ("name", "member"),
+    [
+        ("mcv-scripted-fr-v24.0.tar.gz", CV24),
+        ("download(3).tgz", f"./{CV24}"),
+        ("a.zip", CV24),
+        ("cv-corpus-6.1-2020-12-11-fr.tar.gz", "cv-corpus-6.1-2020-12-11/fr/clips/a.mp3"),
+    ],
+)
+def test_corpora_are_recognised_by_content(tmp_path, name, member):
+    path = archive(tmp_path / name, "README", member)
+    archive(tmp_path / "other.tar.gz", "cv-corpus-25.0-2026-03-05/de/train.tsv")
+    (tmp_path / "damaged.tar.gz").write_bytes(b"x" * 100)
+    assert locate("common_voice", ("content:fr|fr.tar.gz",), {}, tmp_path, False) == [path]
+    found = locate("common_voice", ("content:it|it.tar.gz",), {"from": "x"}, tmp_path, False)
+    assert "its archive for 'it' (any name)" in found.advice
+
+
+def test_the_newest_release_and_the_deltas_after_it(tmp_path, caplog):
+    old = archive(tmp_path / "z.tar.gz", "cv-corpus-9.0-2022-04-27/fr/train.tsv")
+    new = archive(tmp_path / "a.tar.gz", "cv-corpus-23.0-2025-09-05/fr/train.tsv")
+    late = archive(tmp_path / "d.tar.gz", "cv-corpus-24.0-delta-2025-12-05/fr/validated.tsv")
+    early = archive(tmp_path / "e.tar.gz", "cv-corpus-22.0-delta-2025-06-20/fr/validated.tsv")
+    with caplog.at_level(logging.INFO, logger="trainer"):
+        found = locate("common_voice", ("content:fr",), {}, tmp_path, False)
+    assert found == [new, late]
+    for path in (old, early):
+        assert f"{path.name} is not used: it is not newer than a.tar.gz" in caplog.text
+    new.unlink()
+    old.unlink()
+    with caplog.at_level(logging.INFO, logger="trainer"):
+        assert isinstance(locate("common_voice", ("content:fr",), {}, tmp_path, False), Missing)
+    assert "d.tar.gz is not used: it is a delta" in caplog.text
+
+
+def test_an_unpacked_release_is_recognised_too(tmp_path):
+    for language in ("fr", "de"):
+        folder = tmp_path / "cv-corpus-24.0-2025-12-05" / language
+        (folder / "clips").mkdir(parents=True)
+        (folder / "train.tsv").touch()
+    found = locate("common_voice", ("content:de",), {}, tmp_path, False)
+    assert found == [tmp_path / "cv-corpus-24.0-2025-12-05" / "de"]
+
+
+def test_what_is_not_used_is_named(tmp_path, caplog):
+    used, unused = tmp_path / "a.tar.gz", tmp_path / "wiki.txt"
+    used.touch()
+    unused.touch()
+    with caplog.at_level(logging.WARNING, logger="trainer"):
+        sources.report_unused(tmp_path, [used])
+    assert "1 files are not used by this run: wiki.txt" in caplog.text

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Literal
+from typing import Any, Literal
 
 from trainer.corpora.utterance import Utterance
 from trainer.errors import UserError
@@ -53,11 +53,18 @@ def _read(name: str, place: Path, found: Iterator[Utterance]) -> Iterator[Uttera
 
 def place_of(name: str) -> tuple[str, Path]:
     """(reader, place) of `reader:place`, or of a file or folder by its form."""
-    kind, colon, place = name.partition(":")
-    path = Path(name)
-    if colon and kind.isidentifier() and not path.exists():
-        return kind, Path(place)
-    return "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table", path
+    return named(name)[:2]
+
+
+def named(name: str) -> tuple[str, Path, dict[str, str]]:
+    """(reader, place, options) of `reader:place`, `reader[option=value]:place`, or of a file or
+    folder by its form."""
+    path, match = Path(name), re.fullmatch(r"(\w+)(?:\[([^\]]*)\])?:(.+)", name)
+    if match and match[1].isidentifier() and not path.exists():
+        options = dict(pair.split("=", 1) for pair in (match[2] or "").split(";") if "=" in pair)
+        return match[1], Path(match[3]), options
+    kind = "common_voice" if path.is_dir() else "sdb" if path.suffix == ".sdb" else "table"
+    return kind, path, {}
 
 
 def rows(
@@ -71,7 +78,10 @@ def rows(
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            found = csv.DictReader(file, dialect=dialect, quoting=quoting, restval="", strict=exact)
+            # a blank after a comma belongs to no cell (in published corpora it may)
+            form: dict[str, Any] = {"quoting": quoting, "strict": exact, "skipinitialspace": exact}
+            found = csv.DictReader(file, dialect=dialect, restval="", **form)
+            found.fieldnames = [name.strip() for name in found.fieldnames or ()]
             missing = columns - set(found.fieldnames or ())
             if missing:
                 there = ", ".join(found.fieldnames or ["none"])

@@ -1,6 +1,7 @@
 """Every reader on its corpus' layout, made small."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -229,6 +230,18 @@ LAYOUTS = {
         {"t/sentences.tsv": "id\ttext\tusername\n5\tAzul!\tamis\n"},
         [("t/audio/amis/5.mp3", "Azul!", "amis")],
     ),
+    "spontaneous_speech": (
+        {
+            "sps-corpus-1.0-fr/ss-corpus-fr.tsv": "client_id\taudio_id\taudio_file\tduration_ms\t"
+            "prompt\ttranscription\tsplit\n"
+            "c\t1\t1.mp3\t900\tWhy?\tBecause.\ttrain\nd\t2\t2.mp3\t900\tWhy?\t\t\n",
+            "sps-corpus-1.0-fr/audios/1.mp3": "",
+        },
+        [
+            ("sps-corpus-1.0-fr/audios/1.mp3", "Because.", "c", "train"),
+            ("sps-corpus-1.0-fr/audios/2.mp3", "", "d"),
+        ],
+    ),
     "folder": (
         {"a/1.wav": "", "a/1.txt": "hello\nyou\n", "2.flac": ""},
         [("2.flac", "", ""), ("a/1.wav", "hello you", "a")],
@@ -291,7 +304,7 @@ def test_of_several_languages_one_must_be_named(tmp_path):
                 "client_id\tpath\tsentence\ns\ta\tOui\n"
             )
     with pytest.raises(
-        UserError, match=r"holds several languages \(en, fr\): give the folder of one"
+        UserError, match=r"holds several languages \(cv/en, cv/fr\): give the folder of one"
     ):
         list(readers.read("common_voice", tmp_path, {}))
     assert len(list(readers.read("common_voice", tmp_path / "cv" / "fr", {}))) == 3
@@ -345,9 +358,9 @@ def test_tables(tmp_path):
     ]
     (tmp_path / "a.jsonl").write_text('{"wav_filename": "1.wav", "transcript": "Hé"}\n')
     assert [u.transcript for u in table.read(tmp_path / "a.jsonl")] == ["Hé"]
-    (tmp_path / "b.csv").write_text("path,sentence\n")
+    (tmp_path / "b.csv").write_text("file,text\n")
     with pytest.raises(
-        UserError, match="no column transcript and wav_filename; there are: path, sentence"
+        UserError, match="no column transcript and wav_filename; there are: file, text"
     ):
         list(table.read(tmp_path / "b.csv"))
     (tmp_path / "c.csv").write_bytes(b"wav_filename,transcript\n1.wav,\xe9t\xe9\n")
@@ -430,3 +443,56 @@ def test_private_opus_becomes_ogg(tmp_path):
         2.0, abs=0.5
     )  # packets of libsndfile are 20 ms, those of the databases 60
     assert np.abs(found).max() > 0.2
+
+
+def test_tables_of_other_machines_and_hands(tmp_path):
+    (tmp_path / "wav").mkdir()
+    for name in ("1.wav", "2.wav", "3.wav"):
+        (tmp_path / "wav" / name).touch()
+    (tmp_path / "a.csv").write_text(
+        "wav_filename, wav_filesize, transcript\n"
+        'wav/1.wav, 5, "Hello, you"\n/home/x/data/wav/2.wav, 5, Go\nC:\\data\\wav\\3.wav, 5, No\n'
+        "/home/x/wav/4.wav, 5, Yes\n"
+    )
+    found = list(table.read(tmp_path / "a.csv"))
+    assert [u.transcript for u in found] == ["Hello, you", "Go", "No", "Yes"]
+    wav = tmp_path / "wav"
+    assert [u.path for u in found[:3]] == [str(wav / f"{n}.wav") for n in (1, 2, 3)]
+    assert found[3].path == "/home/x/wav/4.wav"
+
+
+def test_a_table_of_common_voice_is_read_as_it_is(tmp_path):
+    (tmp_path / "train.tsv").write_text('client_id\tpath\tsentence\nc\ta.mp3\tSay "so\n')
+    (found,) = table.read(tmp_path / "train.tsv")
+    assert (found.path, found.transcript, found.speaker) == (
+        str(tmp_path / "clips" / "a.mp3"),
+        'Say "so',
+        "c",
+    )
+
+
+def test_deltas_of_common_voice_add_training_clips(tmp_path):
+    head = "client_id\tpath\tsentence_id\tsentence\n"
+    base, delta = tmp_path / "cv-corpus-23.0/fr", tmp_path / "cv-corpus-24.0-delta/fr"
+    for place in (base, delta):
+        (place / "clips").mkdir(parents=True)
+    for name, rows in (("train", "a\t1.mp3\t1\tun\n"), ("dev", "b\t2.mp3\t2\tdeux\n")):
+        (base / f"{name}.tsv").write_text(head + rows)
+    (base / "test.tsv").write_text(head)
+    (base / "validated.tsv").write_text(head + "a\t1.mp3\t1\tun\nz\t9.mp3\t9\tneuf\n")
+    (delta / "validated.tsv").write_text(
+        head + "c\t3.mp3\t3\ttrois\nb\t4.mp3\t4\tquatre\nd\t5.mp3\t5\tdeux\n"
+    )
+    found = list(readers.read("common_voice", tmp_path))
+    assert [(Path(u.path).name, u.split) for u in found] == [
+        ("1.mp3", "train"),
+        ("2.mp3", "dev"),
+        ("3.mp3", "train"),
+    ]
+    own = list(readers.read("common_voice", tmp_path, {"split": "own"}))
+    assert [(Path(u.path).name, u.split) for u in own] == [
+        (f"{n}.mp3", "") for n in (1, 9, 3, 4, 5)
+    ]
+    shutil.rmtree(base)
+    with pytest.raises(UserError, match="deltas only"):
+        list(readers.read("common_voice", tmp_path))
