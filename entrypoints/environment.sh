@@ -43,6 +43,8 @@ venv_lock() { # the lock file that this machine's environment is built from
     local kind=cpu
     if [ "${GPU:-}" = true ] || { [ -z "${GPU:-}" ] && [ -e /dev/nvidiactl ]; }; then kind=gpu; fi
     [ "${KERAS_BACKEND:-}" != jax ] || kind="jax-$kind"
+    [ "$(uname -m)" = x86_64 ] || kind="$kind-$(uname -m)"
+    [ -f "$CODE/requirements/$kind.lock" ] || die "there are no packages for $kind: run with -e GPU=false"
     echo "$CODE/requirements/$kind.lock"
 }
 

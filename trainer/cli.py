@@ -1,16 +1,15 @@
 """The root command: products, and what serves all of them. Errors become one line here."""
 
+import io
 import os
-import signal
 import sys
 import traceback
 from importlib import import_module
 from pathlib import Path
-from types import FrameType
 
 import click
 
-from trainer import PRODUCTS, __version__
+from trainer import PRODUCTS, __version__, signals
 from trainer.errors import Stopped, UserError, from_system
 from trainer.log import log
 from trainer.options import Product, data_dir
@@ -18,28 +17,24 @@ from trainer.options import Product, data_dir
 BUG = (
     "This is a bug: report it with the lines above at https://github.com/voicekiln/voicekiln/issues"
 )
-SAVED = "stopped; finished work is kept: run the same command to go on"
 
 
 def main() -> None:
     """Run the command line. Exit codes: 1 for errors, 2 for usage, 143 when stopped."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is imported
-
-    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):  # file names may be bytes that are not UTF-8
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    signals.install()
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (Stopped, KeyboardInterrupt, click.Abort) as stop:
-        click.echo(str(stop) or SAVED, err=True)
-        sys.exit(143)
+        signals.leave(str(stop))
     except Exception as error:
         _exit_with(error)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Stopped(SAVED)
 
 
 def _exit_with(error: Exception) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainer import signals
 from trainer.errors import Stopped, UserError
 from trainer.log import log, progress
 from trainer.training import checkpoint
@@ -160,7 +161,7 @@ def stop_requests() -> Iterator[StopRequest]:
 
     def ask(number: int, frame: FrameType | None) -> None:
         if request.requested:  # asked twice: at once
-            raise Stopped("stopped at once; the last checkpoint is kept")
+            signals.leave("stopped at once; the last checkpoint is kept")
         request.requested = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
