@@ -8,7 +8,7 @@ AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
 
-.PHONY: help wakeword an4 test test-images test-piper lint format docs bench lock
+.PHONY: help wakeword an4 test test-images test-piper test-esphome lint format docs bench lock
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-images: ## The images on the real engine: users, mounts, signals, the main 
 
 test-piper: ## Piper's path with a tiny generator and voice, in an environment with Torch (needs python3-venv here)
 	tests/piper/run
+
+test-esphome: ## The YAML beside a model, checked by ESPHome itself (needs python3-venv here)
+	tests/esphome/run
 
 lint: ## Format, style and types: ruff, mypy, shellcheck (in a container)
 	$(COMPOSE) build test

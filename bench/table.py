@@ -8,7 +8,6 @@ The reference's figures were measured with microWakeWord (upstream, TensorFlow 2
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -19,10 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from bench import plain
+from bench.memory import Memory
 from trainer.audio.augment import Augmenter
 from trainer.machine import machine
 from trainer.store import Clips, build
 from trainer.wakeword import preparation, synthesis
+from trainer.wakeword.confusables import Words
 from trainer.wakeword.frames import Frames
 from trainer.wakeword.preparation import DEFAULT_CHAIN, FeaturePlan
 from trainer.wakeword.synthesis import SoundPlan, SpeechPlan
@@ -53,13 +54,17 @@ def main() -> None:
     here = machine()
     cores = here.cores
     rows: list[tuple[str, str, str, str, str]] = []
+    memory = Memory()
 
     def row(
         what: str, ours: float, other: float | None, reference: float | None, unit: str
     ) -> None:
         plain_way = f"{other:.4g} ({ours / other:.1f}x)" if other else "-"
         recorded = f"{reference:g} ({ours / reference:.1f}x)" if reference else "-"
-        rows.append((what, f"{ours:.4g} {unit}", plain_way, recorded, ""))
+        own, everything = memory.peak()
+        rows.append(
+            (what, f"{ours:.4g} {unit}", plain_way, recorded, f"{own:.0f} / {everything:.0f}")
+        )
         print("  ".join(rows[-1]), file=sys.stderr)
 
     with tempfile.TemporaryDirectory() as name, Workers(cores) as pool:
@@ -69,7 +74,8 @@ def main() -> None:
             folder.mkdir()
         # plans as large as a run's, so that the start of workers has the same share
         pool.run(abs, range(cores), "starting workers")
-        words = SpeechPlan("phrase", "hey buster", "en", ("espeak", "flite"), 3000, 1)
+        english = Words("en")
+        words = SpeechPlan("phrase", ("hey buster",), english, ("espeak", "flite"), 3000, 1)
         spoken = timed(
             lambda: build(
                 folders["word"], synthesis.speech_chunk, words, 30, "speaking", pool, fresh=True
@@ -81,7 +87,7 @@ def main() -> None:
         build(
             folders["speech"],
             synthesis.speech_chunk,
-            SpeechPlan("speech", "hey buster", "en", ("espeak",), 200, 1),
+            SpeechPlan("speech", ("hey buster",), english, ("espeak",), 200, 1),
             2,
             "",
             pool,
@@ -179,23 +185,14 @@ def main() -> None:
         from bench import speech
 
         speech.rows(row, home, pool, SECONDS)
-    peak = (
-        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        + resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    ) / 1000
-    rows.append(
-        (
-            "peak memory, this process and one worker",
-            f"{peak:.0f} MB",
-            "-",
-            "1300 MB + validation",
-            "",
-        )
-    )
+    memory.stop()
     print(f"\n{here.cpu}, {cores} cores, {here.memory_mb} MB")
-    print(f"{'':44} {'ours':>18} {'plain, same run':>22} {'reference, recorded':>22}")
-    for what, value, other, reference, _ in rows:
-        print(f"{what:44} {value:>18} {other:>22} {reference:>22}")
+    heads = "ours", "plain, same run", "reference, recorded", "MB, own / all"
+    print(f"{'':44} {heads[0]:>18} {heads[1]:>22} {heads[2]:>22} {heads[3]:>15}")
+    for what, value, other, reference, peak in rows:
+        print(f"{what:44} {value:>18} {other:>22} {reference:>22} {peak:>15}")
+    print("MB: peak since the row above, of this process and with its workers; with the plain way,")
+    print("which no user's run has.")
 
 
 def _augment_many(task: tuple[str, int, int]) -> None:

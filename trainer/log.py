@@ -28,7 +28,7 @@ def start_log(*files: str) -> None:
     log.handlers[:] = [terminal]
     log.propagate = False  # libraries put handlers of their own on the root
     for path in files:
-        file = logging.FileHandler(path, encoding="utf-8")
+        file = logging.FileHandler(path, encoding="utf-8", errors="backslashreplace")
         file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
         log.addHandler(file)
 

@@ -50,7 +50,7 @@ def settings_options(kind: type[Settings]) -> Callable[[Function], Function]:
     """Decorator: one option a setting, and hidden ones for its aliases."""
 
     def decorate(command: Function) -> Function:
-        for name in (*kind.aliases, *kind.ineffective):
+        for name in (*kind.aliases, *kind.ineffective, *kind.harmless):
             command = _hidden(kind, name)(command)
         for name in reversed(kind.names()):
             command = _visible(kind, name)(command)
@@ -77,24 +77,33 @@ def _visible(kind: type[Settings], name: str) -> Callable[[Function], Function]:
     if name in kind.switches():
         return _switch(name, help=text)
     if name in kind.repeatable:
-        return click.option(
-            _flag(name),
-            multiple=True,
-            callback=lambda _, __, given: " ".join(given) or None,
-            help=text,
-            metavar="SPEC",
-        )
+        return _repeatable(kind, name, name, help=text, metavar=name.upper())
     return click.option(
         _flag(name), default=None, help=text, metavar=name.rsplit("_", 1)[-1].upper()
+    )
+
+
+def _repeatable(
+    kind: type[Settings], name: str, of: str, **more: Any
+) -> Callable[[Function], Function]:
+    joined = kind.repeatable[of]
+    return click.option(
+        _flag(name),
+        name,
+        multiple=True,
+        callback=lambda _, __, given: joined.join(given) or None,
+        **more,
     )
 
 
 def _hidden(kind: type[Settings], name: str) -> Callable[[Function], Function]:
     if name in kind.switches():
         return _switch(name, hidden=True)
+    if (of := kind.aliases.get(name, [name])[0]) in kind.repeatable:
+        return _repeatable(kind, name, of, hidden=True)
     flag = _flag(name)
     value: dict[str, Any] = {}
-    if name in kind.ineffective:  # with or without a value: the error says why
+    if name in {*kind.ineffective, *kind.harmless}:  # with or without a value
         value = {"flag_value": "true", "is_flag": False}
     negated = (f"--no{flag[2:]}", f"--no-{flag[2:]}")
     return click.option(flag, *negated, name, default=None, hidden=True, **value)

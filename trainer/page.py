@@ -69,7 +69,7 @@ def write(page: Page, path: Path) -> None:
         plots=[(Markup(plot.svg), plot.caption) for plot in page.plots],  # noqa: S704  (our own)
         tables=[table for table in page.tables if table.rows],
     )
-    path.write_text(text + "\n", encoding="utf-8")
+    path.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def axes(x: str, y: str) -> tuple[Figure, Any]:
@@ -80,6 +80,13 @@ def axes(x: str, y: str) -> tuple[Figure, Any]:
     found.grid(color="#e4e7eb")
     found.spines[["top", "right"]].set_visible(False)
     return figure, found
+
+
+def legend(plot: Any) -> None:
+    """Names of lines above the axes, where they cover none."""
+    _, names = plot.get_legend_handles_labels()
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1.0), "borderaxespad": 0.2}
+    plot.legend(frameon=False, ncol=min(max(len(names), 1), 3), **place)
 
 
 def svg(figure: Figure) -> str:

@@ -27,7 +27,7 @@ class Rejected:
 
 def write(path: Path, rejected: Iterable[Rejected]) -> None:
     """The CSV, with a header."""
-    with path.open("w", newline="", encoding="utf-8") as out:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as out:
         table = csv.writer(out)
         table.writerow(HEADER)
         table.writerows(astuple(one) for one in rejected)

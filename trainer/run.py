@@ -67,6 +67,8 @@ def start(loaded: Loaded[S], product: str, name: str, label: str) -> Iterator[Ru
     for line in loaded.lines():
         level = logging.DEBUG if line.endswith(" default") else logging.INFO
         log.log(level, "  %s", line)
+    if loaded.ignored:
+        log.warning("ignored, as they change nothing here: %s", "; ".join(loaded.ignored))
     os.environ["KERAS_BACKEND"] = "tensorflow"  # this process exports; training may use its own
     with quiet():
         import keras  # noqa: F401

@@ -8,7 +8,7 @@ import difflib
 import io
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from types import MappingProxyType
@@ -32,6 +32,7 @@ Below1: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Fraction: TypeAlias = Annotated[float, Field(gt=0, lt=1)]
 Share: TypeAlias = Annotated[float, Field(ge=0, le=1)]
 TRUE = ("1", "true", "yes", "on")
+FALSE = ("0", "false", "no", "off", "f")
 # for the libraries, not for us; allowed in the file
 PASSED_ON = ("CUDA_VISIBLE_DEVICES", "TF_FORCE_GPU_ALLOW_GROWTH", "TF_CPP_MIN_LOG_LEVEL")
 
@@ -54,8 +55,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
     quick_values: ClassVar[dict[str, Any]] = {}
     aliases: ClassVar[dict[str, list[str]]] = {}  # other names that are accepted
-    ineffective: ClassVar[dict[str, str]] = {}  # names of other trainers without effect, and why
-    repeatable: ClassVar[tuple[str, ...]] = ()  # lists whose option may be given several times
+    # names of other trainers: those that would change the result and do nothing here, and why;
+    # those that can be ignored, and why, some of them with these values only
+    ineffective: ClassVar[dict[str, str]] = {}
+    harmless: ClassVar[dict[str, str]] = {}
+    harmless_values: ClassVar[dict[str, list[str]]] = {}
+    # lists whose option may be given several times, and what separates their parts
+    repeatable: ClassVar[dict[str, str]] = {}
 
     data_dir: Path = setting(Path("/data"), "Folder for everything that is written.", steps="none")
     workers: int = setting(
@@ -101,10 +107,11 @@ S = TypeVar("S", bound=Settings)
 
 @dataclass(frozen=True)
 class Loaded(Generic[S]):
-    """Settings, and where each value came from."""
+    """Settings, and where each value came from; `ignored`: what was given without effect."""
 
     settings: S
     sources: Mapping[str, str]
+    ignored: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """`NAME = value  (source)`, those that differ from the defaults first."""
@@ -125,14 +132,23 @@ class _Layers:
     values: dict[str, Any]
     sources: dict[str, str]
     overruled: dict[str, str]
+    ignored: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
 
     def take(self, source: str, found: Mapping[str, Any]) -> None:
         names, kind = self.kind.model_fields, self.kind
         for name, value in found.items():
-            if name in kind.ineffective and value not in ("", None):
-                raise UserError(
-                    f"{name.upper()} from {source} would have no effect: {kind.ineffective[name]}"
-                )
+            if value in ("", None):
+                pass
+            elif name in kind.ineffective and str(value).lower() not in FALSE:
+                self.refused.append(f"{name.upper()} from {source} ({kind.ineffective[name]})")
+            elif name in kind.harmless:
+                allowed = kind.harmless_values.get(name)
+                if allowed and str(value).lower() not in allowed:
+                    why = f"{kind.harmless[name]}; only {', '.join(allowed)} can be ignored"
+                    self.refused.append(f"{name.upper()}={value} from {source} ({why})")
+                else:
+                    self.ignored.append(f"{name.upper()} ({kind.harmless[name]})")
             targets = kind.aliases.get(name, [name])
             for target in targets:
                 if target in names and (target == name or target not in found):
@@ -174,16 +190,15 @@ def load(
             raise UserError(f"environment: {name} has no effect: write {name.upper()}")
     for where, some in (("environment", environment), (preset_source, preset or {})):
         for name in some:
-            if name.lower() not in known and (guess := _guess(name, names, 0.87)):
+            if name.lower() not in known and (guess := _misspelt(name, kind)):
                 raise UserError(f"{where}: unknown setting {name}{guess}")
     layers = _Layers(kind, {}, dict.fromkeys(names, "default"), {})
-    mine = {*names, *kind.aliases, *kind.ineffective}
+    mine = {*names, *kind.aliases, *kind.ineffective, *kind.harmless}
     if unknown := sorted(set(options) - mine):  # from Python; the command line knows its options
         raise UserError(f"unknown setting {unknown[0]}{_guess(unknown[0], names)}")
     variables = {n: environment[n.upper()] for n in mine if environment.get(n.upper(), "") != ""}
-    # Linux desktops use LANGUAGE for a list of locales
-    if ":" in variables.get("language", "") or "_" in variables.get("language", ""):
-        del variables["language"]
+    if ":" in variables.get("language", ""):  # Linux desktops use it so
+        layers.ignored.append(f"LANGUAGE={variables.pop('language')} (a list of locales)")
     flags = {name: value for name, value in options.items() if value is not None}
     in_files = [{k.lower(): v for k, v in found.items() if k.lower() in mine} for found in given]
     for found in (flags, variables, *in_files[::-1]):
@@ -198,6 +213,8 @@ def load(
         layers.take(str(file), found)
     layers.take("environment", variables)
     layers.take("flag", flags)
+    if layers.refused:
+        raise UserError(f"would have no effect here: {'; '.join(layers.refused)}")
     sources = layers.sources
     sources |= {name: f"{sources[name]}{other}" for name, other in layers.overruled.items()}
     values = {
@@ -205,7 +222,8 @@ def load(
         for name, value in layers.values.items()
     }
     try:
-        return Loaded(kind.model_validate(values), sources)
+        ignored = tuple(dict.fromkeys(layers.ignored))
+        return Loaded(kind.model_validate(values), sources, ignored)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])
@@ -242,8 +260,16 @@ def all_names() -> set[str]:
     found: set[str] = set()
     for product in PRODUCTS:
         kind: type[Settings] = import_module(f"trainer.{product}.settings").SETTINGS
-        found |= {*kind.model_fields, *kind.aliases, *kind.ineffective}
+        found |= {*kind.model_fields, *kind.aliases, *kind.ineffective, *kind.harmless}
     return found
+
+
+def _misspelt(name: str, kind: type[Settings]) -> str:
+    """A hint if a variable is nearly, or but for underscores, one of ours; empty if it is not."""
+    names = [*kind.model_fields, *kind.aliases]
+    plain = name.lower().replace("_", "")
+    same = [own for own in names if own.replace("_", "") == plain]
+    return f"; did you mean {same[0].upper()}?" if same else _guess(name, names, 0.85)
 
 
 def _guess(name: str, names: Iterable[str], likeness: float = 0.7) -> str:

@@ -10,9 +10,10 @@ import errno
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -162,11 +163,16 @@ def _partial(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.partial")
 
 
-def fingerprint(folder: Path) -> str:
-    """Content hash of all files under a folder: their names and bytes."""
+def fingerprint(place: Path | Sequence[Path]) -> str:
+    """Content hash of files, or of all files under a folder: their paths below the folder that
+    they share, and their bytes."""
     total = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        total.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\0".encode())
+    found = (p for p in place.rglob("*") if p.is_file()) if isinstance(place, Path) else place
+    files = sorted(p.absolute() for p in found)
+    home = os.path.commonpath([p.parent for p in files]) if files else ""
+    for path in files:
+        total.update(os.fsencode(path.relative_to(home)))  # names are bytes, in any encoding
+        total.update(f"\0{path.stat().st_size}\0".encode())
         with path.open("rb") as file:
             total.update(hashlib.file_digest(file, "sha256").digest())
     return total.hexdigest()[:16]
@@ -188,8 +194,9 @@ def read_record(path: Path) -> Record:
 
 
 def write_record(path: Path, record: Record) -> None:
-    """As indented JSON."""
-    path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    """As indented JSON; bytes of file names that are not UTF-8 as \\udc80 to \\udcff."""
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 @contextmanager

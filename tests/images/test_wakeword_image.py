@@ -318,3 +318,19 @@ def test_stop_saves_and_goes_on(data):
     assert "run the same command to go on" in output
     assert list(data.glob("work/wakeword/train/*.partial/checkpoint.npz"))
     shutil.rmtree(data / "work" / "wakeword" / "train")
+
+
+def test_a_clone_on_windows_has_the_line_endings_of_linux(tmp_path):
+    """With core.autocrlf=true, as Git for Windows sets it."""
+    source = tmp_path / "source"
+    source.mkdir()
+    root = Path(__file__).parents[2]
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@x", "-c", "core.autocrlf=true"]
+    for name in (".gitattributes", "entrypoints/start", "lang/fr/importers.sh", "compose.yaml"):
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((root / name).read_bytes())
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+        subprocess.run([*git, *command], cwd=source, check=True, capture_output=True)
+    subprocess.run([*git, "clone", "-q", str(source), str(tmp_path / "clone")], check=True)
+    for name in ("entrypoints/start", "lang/fr/importers.sh", "compose.yaml"):
+        assert b"\r" not in (tmp_path / "clone" / name).read_bytes()

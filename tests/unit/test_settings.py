@@ -100,10 +100,57 @@ def test_other_names_and_what_would_do_nothing(tmp_path):
         s.dropout_rate,
     ) == (64, 64, 8, True, 0.3)
     assert loaded.sources["train_batch_size"] == "environment (BATCH_SIZE)"
-    with pytest.raises(
-        UserError, match="SUMMARY_DIR from environment would have no effect: TensorBoard"
-    ):
-        load(SpeechSettings, given, {"SUMMARY_DIR": "/x"})
+
+
+def test_flags_of_the_originals_are_ignored_or_all_refused_at_once():
+    given = {"show_progressbar": "false", "max_to_keep": "1", "load_train": "auto", "epochs": "3"}
+    loaded = load(SpeechSettings, given, {"SUMMARY_DIR": "/x", "LOG_LEVEL": "1"})
+    assert loaded.settings.epochs == 3
+    assert [text.split()[0] for text in loaded.ignored] == [
+        "SUMMARY_DIR",
+        "LOG_LEVEL",
+        "SHOW_PROGRESSBAR",
+        "MAX_TO_KEEP",
+        "LOAD_TRAIN",
+    ] or sorted(text.split()[0] for text in loaded.ignored) == sorted(
+        ["SUMMARY_DIR", "LOG_LEVEL", "SHOW_PROGRESSBAR", "MAX_TO_KEEP", "LOAD_TRAIN"]
+    )
+    refused = {"reverse_train": "true", "vocab_file": "w.txt", "load_train": "init"}
+    with pytest.raises(UserError, match="would have no effect here: ") as error:
+        load(SpeechSettings, refused, {})
+    for name in ("REVERSE_TRAIN", "VOCAB_FILE", "LOAD_TRAIN=init"):
+        assert name in str(error.value)
+    load(SpeechSettings, {"reverse_train": "false"}, {})
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("N_EPOCHS", "EPOCHS"),
+        ("BATCHSIZE", "BATCH_SIZE"),
+        ("DROP_OUT", "DROPOUT"),
+        ("EPOCH", "EPOCHS"),
+        ("LEARNINGRATE", "LEARNING_RATE"),
+        ("TRAIN_FILE", "TRAIN_FILES"),
+    ],
+)
+def test_misspelt_variables_are_errors(name, meant):
+    with pytest.raises(UserError, match=f"unknown setting {name}; did you mean {meant}"):
+        load(SpeechSettings, {}, {name: "1"})
+
+
+@pytest.mark.parametrize("name", ["HOSTNAME", "EDITOR", "MAIL", "PWD", "TERM_PROGRAM", "LS_COLORS"])
+def test_variables_of_other_programs_are_left_alone(name):
+    load(SpeechSettings, {}, {name: "x"})
+
+
+def test_languages_of_wake_words_are_tags():
+    for given, found in (("pt_BR", "pt-BR"), ("de_DE.UTF-8", "de-DE"), ("EN", "en")):
+        loaded = load(WakeWordSettings, {}, {"LANGUAGE": given})
+        assert loaded.settings.language == found
+    loaded = load(WakeWordSettings, {}, {"LANGUAGE": "de_DE:en"})
+    assert loaded.settings.language == "en"
+    assert loaded.ignored == ("LANGUAGE=de_DE:en (a list of locales)",)
 
 
 def test_a_language_comes_before_the_users_own_defaults(tmp_path):
