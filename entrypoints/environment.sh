@@ -2,6 +2,9 @@
 # shellcheck shell=bash
 set -euo pipefail
 
+if [ -z "${DATA_DIR:-}" ] && mountpoint -q /mnt && ! mountpoint -q /data; then
+    DATA_DIR=/mnt # where commonvoice-fr's documentation mounts it
+fi
 export DATA_DIR="${DATA_DIR:-/data}"
 VENV="${VOICEKILN_VENV:-$DATA_DIR/.venv}" # images may bring theirs
 CODE="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"

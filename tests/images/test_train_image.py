@@ -351,7 +351,7 @@ def test_holds_no_compiler_and_faults_are_one_line(data):
 
 def test_every_language_folder_is_in_the_image(data):
     output = docker(IMAGE, "sh", "-c", "ls /opt/voicekiln/lang").stdout.split()
-    assert {"de", "en", "es", "fr", "it", "kab"} <= set(output)
+    assert {"bn", "de", "en", "es", "fr", "it", "kab", "tr"} <= set(output)
     for code in output:
         assert "BAD" not in docker(*mounted(data), IMAGE, "trainer", "stt", "language", code).stdout
 
@@ -366,3 +366,46 @@ def test_the_check_tries_everything(data):
         "KenLM: ",
     ):
         assert part in output
+
+
+def test_the_mount_of_commonvoice_fr(tmp_path):
+    """Its documentation mounts a folder at /mnt."""
+    tmp_path.chmod(0o777)
+    mount = f"type=bind,src={tmp_path},dst=/mnt"
+    done = docker("--tty", "--mount", mount, IMAGE, check=False)
+    assert "no corpus of 'fr' is in /mnt/sources" in done.stdout
+
+
+WORDS = """
+from pathlib import Path
+from trainer.text.alphabet import read_alphabet
+from trainer.text.scorer import read
+import sys
+alphabet = read_alphabet(Path(sys.argv[2]))
+print(sorted(alphabet.decode(w).strip() for w in read(Path(sys.argv[1]), alphabet)[2].all()))
+"""
+
+
+def test_a_scorer_from_text_alone_and_for_another_alphabet(tmp_path):
+    tmp_path.chmod(0o777)
+    (tmp_path / "text.txt").write_text("go home\nhome alone\n")
+    (tmp_path / "old.txt").write_text("\n".join(" aeghlmnot") + "\n")
+    (tmp_path / "new.txt").write_text("\n".join("tonmhge ") + "\n")
+    run = (*mounted(tmp_path), IMAGE)
+    small = ("--lm-order", "2", "--lm-prune", "0", "--lm-memory", "100M")
+    lm = ("trainer", "stt", "lm", "--alphabet")
+    docker(*run, *lm, "/data/old.txt", "--text", "/data/text.txt", *small)
+    (first,) = (tmp_path / "work/stt/scorer").glob("*/kenlm.scorer")
+    shutil.copyfile(first, tmp_path / "old.scorer")
+
+    def words(scorer, alphabet):
+        python = ("/opt/venv/bin/python", "-c", WORDS, f"/data/{scorer}", f"/data/{alphabet}")
+        return docker(*run, *python).stdout.strip()
+
+    assert words("old.scorer", "old.txt") == "['alone', 'go', 'home']"
+    given = ("--scorer_path", "/data/old.scorer", "--scorer_alphabet", "/data/old.txt")
+    done = docker(*run, *lm, "/data/new.txt", *given)
+    assert "1 words have characters outside the new alphabet" in done.stderr
+    (path,) = (tmp_path / "work/stt/scorer_respelled").glob("*/kenlm.scorer")
+    shutil.copyfile(path, tmp_path / "new.scorer")
+    assert words("new.scorer", "new.txt") == "['go', 'home']"

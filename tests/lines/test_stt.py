@@ -570,6 +570,10 @@ def test_the_originals_first_example(home, tmp_path):
     more = command("train", *flags, "--epochs", "1", data=tmp_path)
     assert "layer_1/weights" in more.stderr
     assert "train: runs again" in more.stderr
+    weights = next((tmp_path / "ckpt").glob("best_dev-0.data*")).read_bytes()
+    same = command("train", *flags, "--epochs", "1", data=tmp_path)
+    assert "Nothing to do" in same.stderr  # though the folder now holds what this run made
+    assert next((tmp_path / "ckpt").glob("best_dev-0.data*")).read_bytes() == weights
 
 
 def test_a_checkpoint_is_exported_without_clips_or_language(home, result, tmp_path):

@@ -20,6 +20,7 @@ SUFFIXES = tuple(
     ".m4v .mov .mka .mkv .wma .amr .3gp .3gpp .3ga .wv .ape .ac3 .qta".split()
 )
 
+RAW = ("aac", "loas", "amr", "amrnb", "amrwb", "ac3", "eac3", "dts")  # no header with a length
 PREROLL_SECONDS = 0.2  # codecs need some packets before they are right again
 
 
@@ -83,10 +84,17 @@ class _FFmpegFile:
             raise AudioError(f"cannot be decoded ({reason})") from error
         self.samplerate = int(self._stream.rate)
         self.channels = int(self._stream.channels)
-        microseconds = self._container.duration or 0
-        self.frames = round(max(microseconds, 0) * self.samplerate / 1_000_000)
+        self.frames = round(self._seconds() * self.samplerate)
         self._rest = np.zeros((0, self.channels), np.float32)
         self._blocks = self._decode(0)
+
+    def _seconds(self) -> float:
+        """Length by the header; 0 where FFmpeg only guesses it from the bit rate."""
+        if self._container.format.name in RAW:
+            return 0.0
+        if self._stream.duration and self._stream.time_base:
+            return float(self._stream.duration * self._stream.time_base)
+        return max(self._container.duration or 0, 0) / 1_000_000
 
     def __enter__(self) -> "_FFmpegFile":
         return self
@@ -99,13 +107,18 @@ class _FFmpegFile:
         """Decoded blocks from sample `first` on."""
         import av
 
-        form = av.AudioResampler("flt", self._stream.layout.name, self.samplerate)
+        wanted = "flt", self._stream.layout.name, self.samplerate
+        form, seen = av.AudioResampler(*wanted), None
         base = self._stream.start_time or 0
         skip: int | None = None
         for frame in self._frames():
             if skip is None:
                 time = float((frame.pts or 0) - base) * float(frame.time_base or 0)
                 skip = max(0, first - round(time * self.samplerate))
+            kind = frame.format.name, frame.layout.name, frame.sample_rate
+            if seen not in (None, kind):  # as in recordings of television
+                form = av.AudioResampler(*wanted)
+            seen = kind
             for part in form.resample(frame):
                 block = part.to_ndarray().reshape(-1, self.channels)
                 yield block[min(skip, len(block)) :]
@@ -118,8 +131,8 @@ class _FFmpegFile:
 
         try:
             yield from self._container.decode(self._stream)
-        except av.error.FFmpegError as error:
-            raise AudioError(f"cannot be decoded ({error.strerror or error})") from error
+        except (av.error.FFmpegError, ValueError) as error:
+            raise AudioError(f"cannot be decoded ({error})") from error
 
     def read(self, frames: int = -1, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
         parts, count = [self._rest], len(self._rest)

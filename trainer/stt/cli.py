@@ -25,12 +25,16 @@ class OriginalFlags(click.Command):
 def as_click(arguments: list[str]) -> list[str]:
     """`--flag true`, `--flag=false` and lists with spaces, in click's form."""
     switches = {"--" + name.replace("_", "-") for name in SpeechSettings.switches()}
+    others = {*SpeechSettings.ineffective, *SpeechSettings.harmless}
+    negated = {f"--no{dash}{n.replace('_', '-')}": n for n in others for dash in ("", "-")}
 
     def switched(flag: str, value: str) -> bool:
         return value.lower() in SWITCHED and flag.replace("_", "-") in switches
 
     def parts(argument: str) -> list[str]:
         flag, _, value = argument.partition("=")
+        if name := negated.get(flag.replace("_", "-")):  # as absl switches a flag off
+            return [f"--{name}=false"]
         return [flag, value] if switched(flag, value) else [argument]
 
     found: list[str] = []
@@ -126,14 +130,15 @@ def transcribe(
     from trainer.stt import transcription
 
     boosts = dict(map(_boost, hot_words))
-    found, total = [], len(transcription.files_in(files))
+    listed = transcription.files_in(files)
+    found, total, names = [], len(listed), transcription.names_of(listed)
     for one in stt.transcripts(model, files, scorer, library, data_dir, boosts):
         if one.error:
             click.echo(f"ERROR: {one.error}", err=True)
             continue
         found.append(one)
         if output:
-            transcription.write(one, form, output)
+            transcription.write(one, form, output, names[one.path])
         elif form != "json":
             click.echo(transcription.WRITERS[form](one))
     if form == "json" and not output:

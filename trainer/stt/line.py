@@ -78,8 +78,7 @@ def run(
         pipeline = Pipeline(current)
         found = getattr(pipeline, STAGES[stage])
         made = current.made or getattr(found, "made", False)
-        if stage in ("export", "test") or stage in WHOLE:
-            copies.write(pipeline, exports=stage == "export", whole=stage in WHOLE)
+        copies.write(pipeline, stage, whole=stage in WHOLE)
         figures = pipeline.figures if stage in ("package", "train", "test") else {}
     rows = [(name, seconds) for name, seconds in current.steps.seconds.items() if seconds]
     runs.log_summary(made, rows, time.monotonic() - start)

@@ -25,7 +25,12 @@ RELEASES = {
     "common_voice": r"(?:^|/)cv-corpus-(?P<version>\d+(?:\.\d+)*)(?P<delta>-delta)?(?:-[^/]*)?/"
     r"(?P<language>[A-Za-z-]+)/",
     "spontaneous_speech": r"(?:^|/)(?:sps|ss)-corpus-(?P<version>\d+(?:\.\d+)*)(?P<delta>-delta)?"
-    r"[^/]*/(?:[A-Za-z-]+/)*ss-corpus-(?P<language>[A-Za-z-]+)\.tsv",
+    r"(?:-[\d-]+)?-(?P<language>[A-Za-z-]+)/",
+}
+# repacked, without the release's name
+UNVERSIONED = {
+    "common_voice": r"^(?:\./)?(?P<language>[A-Za-z-]+)/(?:clips/|(?:train|dev|validated)\.tsv)",
+    "spontaneous_speech": r"(?:^|/)ss-corpus-(?P<language>[A-Za-z-]+)\.tsv$",
 }
 CONTENT = "content:"  # in importers.sh, before a language: recognised by content
 MEMBERS = 60  # of an archive that are looked at
@@ -65,28 +70,27 @@ def locate(
                 return Missing(name, f"download {place} into {sources}, or set DOWNLOAD=1")
             found.append(path)
             continue
-        matches: list[Path] = []
         patterns = list(filter(None, place.split("|")))
-        for pattern in patterns:
-            if pattern.startswith(CONTENT) and not matches:
-                found += (releases := _releases(name, pattern.removeprefix(CONTENT), sources))
-                if releases:
-                    break
-            matches = matches or _matches(sources, pattern)
-        else:
-            releases = []
-        if releases:
-            continue
+        found_by = (_found(name, p, sources, options.get("take") == "all") for p in patterns)
+        matches = next(filter(None, found_by), [])
         if not matches:
-            wanted_files = " or ".join(_described(pattern) for pattern in patterns)
+            wanted_files = " or ".join(map(_described, patterns))
             source = f" (from {options['from']})" if "from" in options else ""
             return Missing(name, f"put {wanted_files} into {sources}{source}")
-        parts = matches[0].suffix[1:].isdigit()
-        if len(matches) > 1 and not parts and options.get("take") != "all":
-            log.info("%s: %s is taken, the newest of %d", name, matches[-1].name, len(matches))
-            matches = matches[-1:]
         found += matches
     return found
+
+
+def _found(name: str, pattern: str, sources: Path, take_all: bool) -> list[Path]:
+    """The files that one alternative of a place stands for."""
+    if pattern.startswith(CONTENT):
+        return _releases(name, pattern.removeprefix(CONTENT), sources)
+    matches = _matches(sources, pattern)
+    parts = bool(matches) and matches[0].suffix[1:].isdigit()
+    if len(matches) > 1 and not parts and not take_all:
+        log.info("%s: %s is taken, the newest of %d", name, matches[-1].name, len(matches))
+        return matches[-1:]
+    return matches
 
 
 def _described(pattern: str) -> str:
@@ -142,13 +146,17 @@ def recognise(name: str, language: str, path: Path) -> Release | None:
             version = tuple(int(n) for n in match["version"].split("."))
             place = path.parent / member[: match.end("language")] if path.is_dir() else path
             return Release(place if place.is_dir() else path, version, bool(match["delta"]))
+        old = re.search(UNVERSIONED[name], member)
+        if old and old["language"].lower() == language.lower() and not match:
+            return Release(path, (0,), False)
     return None
 
 
 def _members(path: Path) -> list[str]:
     """Some names inside an archive or folder, from the folder's own name on."""
     if path.is_dir():
-        found = itertools.islice(path.glob("*/*"), MEMBERS)
+        inside = itertools.chain(path.glob("*"), path.glob("*/*"))
+        found = itertools.islice((p for p in inside if p.suffix != ".mp3"), MEMBERS)
         return [f"{path.name}/{p.relative_to(path)}" for p in found]
     try:
         if path.name.endswith(".zip"):
@@ -201,7 +209,7 @@ def unpacked(steps: Steps, name: str, found: Sequence[Path], sha256: str) -> Pat
         checksum(path, checksums(steps)) if path.is_file() else str(path.stat().st_mtime_ns)
         for path in found
     ]
-    if sha256 and len(found) == 1 and sums[0] != sha256:
+    if sha256 and sums[0] != sha256:  # of the release, before its deltas
         raise UserError(
             f"{found[0]}: sha256 is {sums[0]}, not {sha256}: download it again, or correct the "
             "language's params.sh"

@@ -141,10 +141,26 @@ def as_text(found: Transcript) -> str:
     return f"{found.path}\t{found.text}"
 
 
-def write(found: Transcript, form: str, folder: Path) -> Path:
+def names_of(files: Sequence[Path]) -> dict[str, str]:
+    """A name of its own for each file's transcript: as short as tells all files apart."""
+    found: dict[str, str] = {}
+    for short in (
+        lambda p: p.stem,
+        lambda p: p.name,
+        lambda p: f"{p.parent.name}_{p.name}",
+        lambda p: "_".join(p.parts).lstrip("/"),
+    ):
+        names = [short(p) for p in files]
+        for path, name in zip(files, names, strict=True):
+            if names.count(name) == 1 and name not in found.values():
+                found.setdefault(str(path), name)
+    return found
+
+
+def write(found: Transcript, form: str, folder: Path, name: str) -> Path:
     """One file's transcript in `folder`; returns its path."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{Path(found.path).stem}.{'txt' if form == 'text' else form}"
+    path = folder / f"{name}.{'txt' if form == 'text' else form}"
     text = found.text + "\n" if form == "text" else WRITERS[form](found)
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path

@@ -23,7 +23,7 @@ def sort(model: Path, folder: Path, workers: Workers) -> list[Rejected]:
     are kept. Raises UserError.
     """
     path = folder / FILE
-    kept = {row["file"]: row["wake"] for row in _rows(path)} if path.exists() else {}
+    kept = {row["file"]: row for row in _rows(path)} if path.exists() else {}
     files = [p for p in files_of(folder) if p.name != FILE]
     cutoff, rows, refused = load(model).cutoff, [], []
     for path_of_clip, peak in peaks(model, files, workers).items():
@@ -31,10 +31,11 @@ def sort(model: Path, folder: Path, workers: Workers) -> list[Rejected]:
             refused.append(peak)
             continue
         name = str(Path(path_of_clip).relative_to(folder))
-        wake = kept.get(name) or ("yes" if peak > cutoff else "no")
-        remark = "answered before" if name in kept else ""
+        before = kept.get(name, {})
+        wake = before.get("wake") or ("yes" if peak > cutoff else "no")
+        remark = before.get("remark") or ("answered before" if before else "")
         rows.append((abs(peak - cutoff), (name, wake, f"{peak:.3f}", remark)))
-    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as out:
+    with path.open("w", newline="", encoding="utf-8", errors="surrogateescape") as out:
         table = csv.writer(out)
         table.writerow(HEADER)
         table.writerows(row for _, row in sorted(rows))
@@ -69,11 +70,9 @@ def read(folder: Path) -> tuple[list[Path], list[Path]]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file, restval="")
-            if missing := {"file", "wake"} - set(table.fieldnames or ()):
-                raise UserError(f"{path}: no column {' and '.join(sorted(missing))}")
-            return list(table)
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: not UTF-8 ({error})") from error
+    # names may be bytes that are not UTF-8
+    with path.open(newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+        table = csv.DictReader(file, restval="")
+        if missing := {"file", "wake"} - set(table.fieldnames or ()):
+            raise UserError(f"{path}: no column {' and '.join(sorted(missing))}")
+        return list(table)

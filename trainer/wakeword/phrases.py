@@ -67,9 +67,12 @@ def spoken(phrase: str, language: str) -> str:
         text = re.sub(r"\bno\.\s*(?=\d)", "number ", text, flags=re.IGNORECASE)
         text = re.sub(r"\s*&\s*", " and ", text)
         text = re.sub(r"\b(\d+)(st|nd|rd|th)\b", _ordinal, text, flags=re.IGNORECASE)
-    text = re.sub(r"\b0\d+\b", lambda found: " ".join(found[0]), text)  # 007: digit by digit
-    with suppress(UserError):  # num2words does not know the language: espeak-ng reads the digits
-        text = spoken_numbers(text, code)
+    text = re.sub(
+        r"(?<![\d.,])(?<!\d\s)\b0\d+\b", lambda found: " ".join(found[0]), text
+    )  # 007: digit by digit
+    if code != "ja":  # its characters for numbers are those that espeak-ng cannot read
+        with suppress(UserError):  # num2words does not know the language: espeak-ng does
+            text = spoken_numbers(text, code)
     return " ".join(text.split())
 
 

@@ -207,16 +207,20 @@ def check_no_contradiction(phrase_files: Sequence[Path], other_files: Sequence[P
     for path in other_files:
         if found := _length(path):
             lengths[found].append(path)
-    hashes: dict[str, Path] = {}
+    others: dict[str, Path] = {}  # by content: of those whose length occurs on both sides
+    same: dict[Path, Path] = {}
     for path in phrase_files:
         length = _length(path)
-        for other in lengths[length] if length else []:
-            if _content(path) == _content(other):
-                hashes[str(path)] = other
-    if hashes:
-        first, second = next(iter(hashes.items()))
+        if not length or length not in lengths:
+            continue
+        others |= {_content(other): other for other in lengths[length]}
+        lengths[length] = []
+        if other := others.get(_content(path)):
+            same[path] = other
+    if same:
+        first, second = next(iter(same.items()))
         raise UserError(
-            f"{len(hashes)} recordings are given both as the phrase and as audio that must not "
+            f"{len(same)} recordings are given both as the phrase and as audio that must not "
             f"wake the device, such as {first} = {second}: remove them from one of the folders"
         )
 

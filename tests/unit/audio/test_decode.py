@@ -14,15 +14,15 @@ FORMATS = [
 ]  # fmt: skip
 
 
-def write(path, codec, rate, container=None):
-    """A tone of three seconds in a format of phones and browsers."""
+def write(path, codec, rate, container=None, samples=TONE, layout="mono"):
+    """Samples (a tone of three seconds) in a format of phones and browsers."""
     forms = {"a.aac": "adts", "a.oga": "ogg"}
     with av.open(str(path), "w", format=container or forms.get(path.name)) as out:
-        stream = out.add_stream(codec, rate=rate, layout="mono")
-        given = av.AudioFrame.from_ndarray(TONE[None, :], format="flt", layout="mono")
+        stream = out.add_stream(codec, rate=rate, layout=layout)
+        given = av.AudioFrame.from_ndarray(samples[None, :], format="flt", layout="mono")
         given.sample_rate = 16000
         size = stream.codec_context.frame_size or 1024
-        form = av.AudioResampler(stream.codec_context.format, "mono", rate, frame_size=size)
+        form = av.AudioResampler(stream.codec_context.format, layout, rate, frame_size=size)
         for frame in form.resample(given) + form.resample(None):
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
@@ -79,3 +79,21 @@ def test_names_may_be_any_bytes(tmp_path):
         assert len(audio.read(path)) > 40000
         with opened(path) as file:
             assert file.samplerate == 16000
+
+
+def test_a_length_that_is_guessed_is_not_believed(tmp_path, rng):
+    """Raw AAC has no header with a length; silence takes few bits, noise many."""
+    noise = rng.normal(0, 0.1, 16000 * 3).astype(np.float32)
+    quiet = np.zeros(16000 * 5, np.float32)
+    write(tmp_path / "a.aac", "aac", 16000, samples=np.concatenate([quiet, noise, quiet]))
+    assert len(audio.read(tmp_path / "a.aac")) / 16000 == pytest.approx(13, abs=0.2)
+    part = audio.read(tmp_path / "a.aac", 5.5, 7.5)
+    assert audio.rms(part) == pytest.approx(0.1, rel=0.2)
+
+
+def test_channels_may_change_inside_a_file(tmp_path):
+    write(tmp_path / "a.aac", "aac", 16000)
+    mono = (tmp_path / "a.aac").read_bytes()
+    write(tmp_path / "a.aac", "aac", 16000, layout="stereo")
+    (tmp_path / "a.aac").write_bytes(mono + (tmp_path / "a.aac").read_bytes())
+    assert len(audio.read(tmp_path / "a.aac")) / 16000 == pytest.approx(6, abs=0.3)

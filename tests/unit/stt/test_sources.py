@@ -4,6 +4,7 @@ import gzip
 import io
 import logging
 import lzma
+import shutil
 import tarfile
 import zipfile
 
@@ -11,6 +12,7 @@ import pytest
 
 from trainer.corpora.utterance import Utterance
 from trainer.errors import UserError
+from trainer.steps import Steps
 from trainer.stt import sources
 from trainer.stt.language_model import TextPlan, write_text
 from trainer.stt.material import Text
@@ -98,6 +100,7 @@ CV24 = "cv-corpus-24.0-2025-12-05/fr/train.tsv"
         ("mcv-scripted-fr-v24.0.tar.gz", CV24),
         ("download(3).tgz", f"./{CV24}"),
         ("a.zip", CV24),
+        ("mine.tar.gz", "fr/train.tsv"),
         ("cv-corpus-6.1-2020-12-11-fr.tar.gz", "cv-corpus-6.1-2020-12-11/fr/clips/a.mp3"),
     ],
 )
@@ -143,3 +146,26 @@ def test_what_is_not_used_is_named(tmp_path, caplog):
     with caplog.at_level(logging.WARNING, logger="trainer"):
         sources.report_unused(tmp_path, [used])
     assert "1 files are not used by this run: wiki.txt" in caplog.text
+
+
+def test_spontaneous_speech_is_recognised_as_it_comes(tmp_path):
+    audios = [f"sps-corpus-1.0-2025-09-05-fr/audios/{i}.mp3" for i in range(90)]
+    whole = archive(tmp_path / "a.tar.gz", *audios, "sps-corpus-1.0-2025-09-05-fr/ss-corpus-fr.tsv")
+    assert locate("spontaneous_speech", ("content:fr",), {}, tmp_path, False) == [whole]
+    whole.unlink()
+    for name in ("sps-corpus-1.0-2025-09-05-fr", "mine"):
+        folder = tmp_path / name
+        (folder / "audios").mkdir(parents=True)
+        (folder / "ss-corpus-fr.tsv").touch()
+        assert locate("spontaneous_speech", ("content:fr",), {}, tmp_path, False) == [folder]
+        shutil.rmtree(folder)
+    assert isinstance(locate("spontaneous_speech", ("content:fr",), {}, tmp_path, False), Missing)
+
+
+def test_the_checksum_of_a_release_is_checked_with_deltas_too(tmp_path):
+    paths = [archive(tmp_path / name, "x") for name in ("a.tar.gz", "b.tar.gz")]
+    steps = Steps(tmp_path / "work", "stt")
+    with pytest.raises(UserError, match=r"a\.tar\.gz: sha256 is"):
+        sources.unpacked(steps, "common_voice", paths, "0" * 64)
+    right = sources.sha256_of(paths[0])
+    assert sources.unpacked(steps, "common_voice", paths, right).is_dir()

@@ -1,11 +1,21 @@
 """Long recordings are cut at pauses, at whatever rate a client wants."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
 
 from trainer.stt.client import Hypothesis
-from trainer.stt.transcription import Segment, Transcript, as_srt, cut, files_in, transcribe
+from trainer.stt.transcription import (
+    Segment,
+    Transcript,
+    as_srt,
+    cut,
+    files_in,
+    names_of,
+    transcribe,
+)
 
 
 def bursts(rng, lengths, pause, rate=16000):
@@ -70,6 +80,16 @@ def test_subtitles():
     assert as_srt(Transcript("a", segments)) == (
         "1\n00:00:00,500 --> 00:00:02,250\none\n\n2\n01:01:01,001 --> 01:01:02,000\ntwo\n"
     )
+
+
+def test_transcripts_of_equal_names_are_told_apart():
+    files = [Path("a/x.wav"), Path("b/x.wav"), Path("b/x.mp3"), Path("b/y.wav")]
+    assert names_of(files) == {
+        "a/x.wav": "a_x.wav",
+        "b/x.wav": "b_x.wav",
+        "b/x.mp3": "x.mp3",
+        "b/y.wav": "y",
+    }
 
 
 def test_folders_are_searched(tmp_path):

@@ -58,6 +58,10 @@ def test_clean_keeps_one_line_and_what_is_visible(given, cleaned):
         ("R2D2", "R two D two", "en"),
         ("agent 47", "agent siebenundvierzig", "de"),
         ("hey, jarvis", "hey, jarvis", "en"),
+        ("level 1,005", "level one thousand and five", "en"),
+        ("jarvis 5,000", "jarvis five thousand", "en"),
+        ("route 1 000", "route one thousand", "en"),
+        ("ハロー 3", "ハロー 3", "ja"),
     ],
 )
 def test_all_engines_get_one_spoken_form(written, spoken, language):

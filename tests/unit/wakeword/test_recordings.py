@@ -8,7 +8,7 @@ from trainer.audio.io import to_int16
 from trainer.errors import UserError
 from trainer.rejected import Rejected
 from trainer.steps import fingerprint
-from trainer.wakeword import recordings
+from trainer.wakeword import captured, recordings
 from trainer.wakeword.recordings import FilesPlan, files_of, read_take
 
 
@@ -188,3 +188,12 @@ def test_one_recording_in_both_folders_is_a_contradiction(tmp_path, word):
 def test_one_file_is_a_folder_of_one(tmp_path, word):
     soundfile.write(tmp_path / "a.wav", word, 16000)
     assert files_of(tmp_path / "a.wav") == [tmp_path / "a.wav"]
+
+
+def test_captured_files_of_any_name_are_found_again(tmp_path, word):
+    soundfile.write(tmp_path / "a.wav", word, 16000)
+    latin = tmp_path / b"caf\xe9.wav".decode(errors="surrogateescape")
+    (tmp_path / "a.wav").rename(latin)
+    text = "file,wake,remark\ncaf\udce9.wav,yes,mine\n"
+    (tmp_path / "captured.csv").write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert captured.read(tmp_path) == ([latin], [])

@@ -60,22 +60,24 @@ def read(folder: Path, duplicate_sentence_count: str = "1", split: str = "") -> 
 
 def _language_folders(folder: Path) -> tuple[list[Path], list[Path]]:
     """(release, deltas): folders with tables and clips. Archives hold <release>/<language>/."""
+    found: list[Path] = []
     for pattern in ("", "*", "*/*", "*/*/*"):
         places = [folder] if not pattern else sorted(folder.glob(pattern))
-        found = [p for p in places if (p / "clips").is_dir() and (p / "validated.tsv").is_file()]
-        found += [p for p in places if p not in found and (p / "clips").is_dir() and _has_train(p)]
-        if found:
-            bases = [p for p in found if _has_train(p)]
-            deltas = [p for p in found if not _has_train(p)]
-            if len(bases) > 1 or len({p.name for p in found}) > 1:
-                names = ", ".join(str(p.relative_to(folder)) for p in found)
-                raise UserError(
-                    f"{folder}: holds several languages ({names}): give the folder of one"
-                )
-            return bases, deltas
-    raise UserError(
-        f"{folder}: not a language folder of Common Voice, which holds train.tsv and clips/"
-    )
+        found += [p for p in places if _is_language(p) and not set(found) & set(p.parents)]
+    if not found:
+        raise UserError(
+            f"{folder}: not a language folder of Common Voice, which holds train.tsv and clips/"
+        )
+    bases = [p for p in found if _has_train(p)]
+    deltas = [p for p in found if not _has_train(p)]
+    if len(bases) > 1 or len({p.name for p in found}) > 1:
+        names = ", ".join(str(p.relative_to(folder)) for p in found)
+        raise UserError(f"{folder}: holds several languages ({names}): give the folder of one")
+    return bases, deltas
+
+
+def _is_language(place: Path) -> bool:
+    return (place / "clips").is_dir() and (_has_train(place) or (place / "validated.tsv").is_file())
 
 
 def _has_train(place: Path) -> bool:

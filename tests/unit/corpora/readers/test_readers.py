@@ -489,6 +489,10 @@ def test_deltas_of_common_voice_add_training_clips(tmp_path):
         ("2.mp3", "dev"),
         ("3.mp3", "train"),
     ]
+    base.parent.rename(tmp_path / "x")  # repacked, without the release's name
+    (tmp_path / "x" / "fr").rename(tmp_path / "fr")
+    base = tmp_path / "fr"
+    assert len(list(readers.read("common_voice", tmp_path))) == 3
     own = list(readers.read("common_voice", tmp_path, {"split": "own"}))
     assert [(Path(u.path).name, u.split) for u in own] == [
         (f"{n}.mp3", "") for n in (1, 9, 3, 4, 5)
