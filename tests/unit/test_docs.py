@@ -51,3 +51,32 @@ def test_pre_commit_uses_the_locked_ruff():
     locked = re.search(r"^ruff==\S+", (ROOT / "requirements" / "dev.lock").read_text(), re.M)
     hooks = (ROOT / ".pre-commit-config.yaml").read_text()
     assert set(re.findall(r"ruff==[\d.]+", hooks)) == {locked.group()}
+
+
+def locked(name):
+    """The packages of a lock file."""
+    text = (ROOT / "requirements" / f"{name}.lock").read_text()
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", text, re.M))
+
+
+@pytest.mark.parametrize("name", ["cpu", "jax-cpu"])
+def test_locks_for_aarch64_differ_only_where_there_is_no_wheel(name):
+    here, there = locked(name), locked(f"{name}-aarch64")
+    without = {"tensorflow-cpu", "tflite-micro", "python-stretch"}
+    assert set(here) - set(there) == without | {"pyyaml"}  # of tflite-micro
+    assert set(there) - set(here) <= {"tensorflow", "tensorflow-io-gcs-filesystem"}
+    assert all(here[p] == there[p] for p in set(here) & set(there))
+    assert not {"libclang", "docopt"} & (set(here) | set(there))
+
+
+def test_sizes_of_the_data_sets_are_told_alike():
+    """The catalogue's, in the documentation and in the warning of little disk."""
+    import tomllib
+
+    catalogue = tomllib.loads((ROOT / "trainer/wakeword/catalogue.toml").read_text())
+    gigabytes = sum(t["megabytes"] for t in catalogue.values()) / 1000
+    text = (ROOT / "docs/wakeword.md").read_text()
+    told = re.search(r"\((\d+) GB of archives, (\d+) GB of disk", text)
+    assert int(told[1]) == round(gigabytes)
+    assert int(told[2]) == pytest.approx(3 * gigabytes, abs=2)
+    assert f"setup_training_datasets {told[2]} GB" in (ROOT / "entrypoints/start").read_text()

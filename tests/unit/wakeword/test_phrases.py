@@ -127,3 +127,16 @@ def test_several_phrases_are_each_checked_and_once():
     assert phrases.several(["hey_you", " ", "hey you", "ok 5"], "en") == ("hey you", "ok five")
     with pytest.raises(UserError, match="Cyrillic"):
         phrases.several(["hey you", "привет"], "en")
+
+
+@pytest.mark.parametrize(
+    ("phrase", "title"),
+    [("hey buster", ""), ("hey buster", "Hey Buster"), ("okay", "Okay Nabu"), ("नमस्ते", "दुनिया")],
+)
+def test_titles(phrase, title):
+    phrases.check_title(phrase, title)
+
+
+def test_an_unquoted_phrase_is_no_title():
+    with pytest.raises(UserError, match='in quotes, as in "okay nabu"'):
+        phrases.check_title("okay", "nabu")
