@@ -30,7 +30,7 @@ def run(
     phrase = phrases.clean(phrase)
     phrases.check_title(phrase, title)
     title = " ".join((title or phrases.title(phrase)).split())
-    with runs.start(loaded, "wakeword", phrases.slug(phrase), phrase) as current:
+    with runs.start(loaded, "wakeword", phrases.slug(phrase, s.language), phrase) as current:
         from trainer.machine import check_gpu
         from trainer.wakeword.pipeline import STAGES, Pipeline
 

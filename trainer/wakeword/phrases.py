@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from trainer.errors import UserError
 from trainer.text import characters
-from trainer.text.rules import spoken_numbers
+from trainer.text.rules import lowered, spoken_numbers
 from trainer.wakeword.engines import espeak
 
 MAX_LETTERS = 60
@@ -36,9 +36,9 @@ def clean(phrase: str) -> str:
     return text
 
 
-def slug(phrase: str) -> str:
+def slug(phrase: str, language: str = "") -> str:
     """File name: letters and digits of any script, the rest "_" (hey buster. -> hey_buster)."""
-    text = characters.visible(phrase).lower().replace("\u2019", "'").replace("'", " ")
+    text = lowered(characters.visible(phrase), language).replace("\u2019", "'").replace("'", " ")
     return "_".join(characters.words(text.replace("_", " "))) or "wakeword"
 
 

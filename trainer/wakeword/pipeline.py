@@ -69,7 +69,7 @@ class Pipeline:
     @property
     def name(self) -> str:
         """File name of the phrase."""
-        return phrases.slug(self.phrase)
+        return phrases.slug(self.phrase, self.run.settings.language)
 
     @cached_property
     def given(self) -> Given:

@@ -43,18 +43,23 @@ def write(text: str, language: str, engine: str, count: int, data_dir: Path) -> 
         for _ in range(count):
             voice = draw_voice(rng, language, (name,))
             clips.append((voice.speak(spoken), f"voice {voice.name}"))
-        made += _write(clips, name, phrase, folder, first=not made)
+        made += _write(clips, name, phrase, language, folder, first=not made)
     tools = data_dir / "tools"
     model = piper.find(tools, language) if {"auto", "piper"} & set(engine.split(",")) else None
     if model:
         log.info(f"piper reads [{' '.join(espeak.phonemes(spoken, language))}]")
         clips = _of_piper(model, spoken, count, seed, data_dir, folder / "piper")
-        made += _write(clips, "piper", phrase, folder, first=not made)
+        made += _write(clips, "piper", phrase, language, folder, first=not made)
     return made
 
 
 def _write(
-    clips: list[tuple[Audio, str]], engine: str, phrase: str, folder: Path, first: bool
+    clips: list[tuple[Audio, str]],
+    engine: str,
+    phrase: str,
+    language: str,
+    folder: Path,
+    first: bool,
 ) -> list[Path]:
     """The clips without the silence around them."""
     made = []
@@ -62,7 +67,7 @@ def _write(
         clip = synthesis.trimmed(samples, synthesis.LONGEST_SPEECH_SECONDS)
         if clip is None:
             raise UserError(f"engine {engine}: no sound for '{phrase}' by {voice}")
-        stem = phrases.slug(phrase) + ("" if first else f"_{engine}")
+        stem = phrases.slug(phrase, language) + ("" if first else f"_{engine}")
         path = folder / (f"{stem}_{number}.wav" if len(clips) > 1 else f"{stem}.wav")
         write_wav(path, clip)
         seconds = len(clip) / SAMPLE_RATE_HZ

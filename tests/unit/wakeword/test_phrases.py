@@ -24,6 +24,11 @@ def test_file_names_are_safe_in_any_script(phrase, name):
     assert not set(phrases.slug(phrase)) & set("/\\$;&|<>*?\"'` .")
 
 
+def test_file_names_follow_the_casing_of_the_language():
+    assert phrases.slug("IŞIK", "tr") == "ışık"
+    assert phrases.slug("İstanbul", "tr") == phrases.slug("İstanbul") == "istanbul"
+
+
 @pytest.mark.parametrize("phrase", ["", "   ", "?!", "\t\n", "x" * 80, "\u200b\u00ad"])
 def test_nothing_to_say_is_an_error(phrase):
     with pytest.raises(UserError):
