@@ -12,7 +12,7 @@ LOWEST_HZ = 120.0  # below: offsets and hum, which are not speech
 FAR = 30  # frames (0.3 s): a sound further away may be something else
 CLICK = 3  # frames: shorter sounds are clicks, ...
 CLICK_FAR = 10  # ... and something else already at this distance
-KEPT = 0.9  # share of the loud sound that trimming must keep
+KEPT, KEPT_TIME = 0.9, 0.8  # shares of the sound and of its time that trimming must keep
 Runs = list[tuple[int, int]]  # first and end sample of stretches of speech
 
 
@@ -34,25 +34,32 @@ def without_rumble(samples: Audio) -> Audio:
     return np.asarray(signal.sosfilt(sections, samples, zi=begin)[0], np.float32)
 
 
-def loud_frames(samples: Audio, floor_factor: float = 3.0, peak_share: float = 0.08) -> np.ndarray:
-    """Whether each frame of 10 ms is speech: bool (frames,).
+def loud_frames(samples: Audio) -> np.ndarray:
+    """Whether each frame of 10 ms is speech: bool (frames,)."""
+    return levels(samples)[1]
+
+
+def levels(
+    samples: Audio, floor_factor: float = 3.0, peak_share: float = 0.08
+) -> tuple[np.ndarray, np.ndarray]:
+    """(root mean square of each frame of 10 ms, whether it is speech).
 
     A frame of 20 ms counts as speech above `floor_factor` times the quietest tenth and above
     `peak_share` of the loudest frames.
     """
     if len(samples) < 4 * HOP:
-        return np.zeros(0, bool)
+        return np.zeros(0), np.zeros(0, bool)
     clear = without_rumble(samples)
     frames = np.lib.stride_tricks.sliding_window_view(clear, 2 * HOP)[::HOP]
     energy = np.sqrt(np.mean(np.square(frames), axis=1))
     peak = np.percentile(energy, 99)
     if peak < 1e-4:
-        return np.zeros(len(energy), bool)
+        return energy, np.zeros(len(energy), bool)
     # padding with digital silence is not the background; and where speech fills the clip there is
     # no floor to measure: never require more than a quarter of the peak
     audible = energy[energy > peak * 1e-4]
     floor = min(np.percentile(audible, 10) * floor_factor, peak / 4)
-    return np.asarray(energy > max(floor, peak * peak_share))
+    return energy, np.asarray(energy > max(floor, peak * peak_share))
 
 
 def runs(loud: np.ndarray, join: int = 1) -> Runs:
@@ -70,25 +77,27 @@ def runs(loud: np.ndarray, join: int = 1) -> Runs:
 def speech_bounds(samples: Audio) -> tuple[int, int] | None:
     """First and last sample of the speech; None if nothing stands out from the background.
 
-    Sounds at the edges, far from the rest, are left out as long as nine tenths of all loud sound
-    are kept: a click is, a word of the phrase before a pause is not.
+    Sounds at the edges, far from the rest, are left out as long as nine tenths of the sound (sum of
+    levels) and four fifths of its time are kept: a click or a breath is, a word of the phrase
+    before a pause is not.
     """
-    found = runs(loud_frames(samples))
+    energy, loud = levels(samples)
+    found = runs(loud, join=CLICK_FAR)
     if not found:
         return None
-    left_out = sum(end - first for first, end in found) * (1 - KEPT)
+    time = sum(end - first for first, end in found) * (1 - KEPT_TIME)
+    sound = float(energy[loud].sum()) * (1 - KEPT)
     while len(found) > 1:
         edges = [(found[0], found[1][0] - found[0][1]), (found[-1], found[-1][0] - found[-2][1])]
         droppable = [
-            run
-            for run, gap in edges
-            if run[1] - run[0] <= left_out
-            and gap >= (CLICK_FAR if run[1] - run[0] < CLICK else FAR)
+            (float(energy[first:end].sum()), (first, end))
+            for (first, end), gap in edges
+            if gap >= (CLICK_FAR if end - first < CLICK else FAR)
         ]
-        if not droppable:
+        weight, run = min(droppable, default=(np.inf, (0, 0)))
+        if weight > sound or run[1] - run[0] > time:
             break
-        run = min(droppable, key=lambda one: one[1] - one[0])
-        left_out -= run[1] - run[0]
+        sound, time = sound - weight, time - (run[1] - run[0])
         found.remove(run)
     return found[0][0] * HOP, min((found[-1][1] + 1) * HOP, len(samples))
 

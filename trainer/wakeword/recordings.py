@@ -23,6 +23,7 @@ from trainer.store import Row, audio_row
 MAX_TAKE_SECONDS = 600.0
 LONGEST_PHRASE_SECONDS = 2.2
 SHORTEST_PHRASE_SECONDS = 0.15
+WEAKEST_SHARE = 0.2  # of the level of a take's louder pieces
 SHORTEST_SHARE = 0.4  # of the median phrase of a take; less is a breath or a part of it
 MARGIN_SECONDS, CONTEXT_SECONDS = 0.05, 0.5
 PIECE_SECONDS = 10.0
@@ -98,14 +99,16 @@ def read_take(path: Path) -> Take:
 
 def _take(path: Path, samples: Audio, pieces: list[tuple[int, int]], quality: Quality) -> Take:
     lengths = [(last - first) / SAMPLE_RATE_HZ for first, last in pieces]
-    usual = float(np.median(lengths))
+    loudness = [audio.rms(samples[first:last]) for first, last in pieces]
+    usual, usual_level = float(np.median(lengths)), float(np.percentile(loudness, 75))
     phrases: list[Phrase] = []
     refused: list[Rejected] = []
     around = int(CONTEXT_SECONDS * SAMPLE_RATE_HZ)
     ends = [0, *(last for _, last in pieces)]
     starts = [*(first for first, _ in pieces), len(samples)]
     for i, ((first, last), seconds) in enumerate(zip(pieces, lengths, strict=True)):
-        if reason := _unfit(seconds, usual):
+        weak = loudness[i] < WEAKEST_SHARE * usual_level
+        if reason := "much weaker than the phrases of its take" if weak else _unfit(seconds, usual):
             if len(pieces) == 1:
                 raise AudioError(reason)
             refused.append(Rejected(str(path), reason, f"at {first / SAMPLE_RATE_HZ:.1f} s"))
