@@ -63,3 +63,13 @@ def test_a_long_take_is_cut_into_its_phrases(say, rng, inside, between):
     usual = (len(hey) + len(jarvis)) / HZ + inside
     assert len(found) == 20
     assert [(end - first) / HZ for first, end in found] == pytest.approx([usual] * 20, abs=0.15)
+
+
+def test_a_breath_far_from_the_phrase_is_left_out_and_a_quiet_word_is_not(say, rng):
+    hey, jarvis = trimmed(say("hey")), trimmed(say("jarvis"))
+    breath = rng.normal(0, 0.15 * jarvis.std(), 1600).astype(np.float32)
+    for extra, kept in ((breath, False), (hey * np.float32(0.5), True)):
+        parts = [silence(0.5), extra, silence(0.5), jarvis, silence(0.5)]
+        samples = np.concatenate(parts) + rng.normal(0, 1e-3, sum(map(len, parts)))
+        first, _ = speech_bounds(samples.astype(np.float32))
+        assert (first < 0.6 * HZ) == kept
