@@ -10,7 +10,7 @@ import click
 
 from trainer.log import log, start_log
 from trainer.options import FOLDER, data_dir, settings_options
-from trainer.wakeword.settings import WakeWordSettings
+from trainer.wakeword.settings import WakeWordSettings, language_tag
 
 
 @click.group()
@@ -74,7 +74,7 @@ def sample(samples: int, language: str, engine: str, data_dir: Path, wake_word: 
     from trainer.wakeword.samples import write
 
     start_log()
-    write(wake_word, language, engine, samples, data_dir)
+    write(wake_word, language_tag(language), engine, samples, data_dir)
     log.info("Play them on your host.")
 
 

@@ -22,6 +22,12 @@ OF_SAMPLES = (
 OF_HOURS = "synthesize_speech features_speech features_noise"
 
 
+def language_tag(name: str) -> str:
+    """pt_BR.UTF-8 -> pt-BR."""
+    code, _, accent = name.partition(".")[0].replace("_", "-").partition("-")
+    return f"{code.lower()}-{accent}" if accent else code.lower()
+
+
 class WakeWordSettings(Settings):
     """Of `train_wake_word` and `trainer wakeword`."""
 
@@ -128,9 +134,7 @@ class WakeWordSettings(Settings):
     @field_validator("language", mode="before")
     @classmethod
     def _as_tag(cls, name: str) -> str:
-        tag = name.partition(".")[0].replace("_", "-")  # also pt_BR.UTF-8
-        code, _, accent = tag.partition("-")
-        return f"{code.lower()}-{accent}" if accent else code.lower()
+        return language_tag(name)
 
     @field_validator("model")
     @classmethod
