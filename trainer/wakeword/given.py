@@ -21,10 +21,10 @@ class Given:
     def check(self) -> None:
         """Find what is wrong with the phrases and the folders before hours are spent."""
         s = self.settings
-        confusables.check(self.words)
         for phrase in self.phrases:
             phrases.phonemes(phrase, s.language)
             synthesis.check_length(phrase, [usual_voice(name, s.language) for name in self.engines])
+        confusables.check(self.words)
         self.negatives  # noqa: B018  (checks them)
         recordings.check_no_contradiction(self.files["personal"], self.files["negative"])
         self.piper  # noqa: B018  (looks for its model)
