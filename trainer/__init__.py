@@ -6,10 +6,12 @@ Products are imported when they are used; see docs/architecture.md.
 """
 
 from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 __version__ = "0.2.0"
 PRODUCTS = ("wakeword", "stt")  # packages with settings, cli, pipeline, check and report
+DATA_FOLDER = Path("/data")  # of the images
 
 
 def __getattr__(name: str) -> ModuleType:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from trainer import DATA_FOLDER
 from trainer.errors import UserError
 from trainer.log import minutes, quiet
 
@@ -32,7 +33,7 @@ class Machine:
 
 def data_folder() -> Path:
     """DATA_DIR, or /data: for what runs without settings."""
-    return Path(os.environ.get("DATA_DIR") or "/data")
+    return Path(os.environ.get("DATA_DIR") or DATA_FOLDER)
 
 
 def cores() -> int:

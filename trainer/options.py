@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from trainer import DATA_FOLDER
+
 if TYPE_CHECKING:
     from trainer.settings import Settings
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 FOLDER = click.Path(path_type=Path)
 data_dir = click.option(
-    "--data-dir", type=FOLDER, default=Path("/data"), envvar="DATA_DIR", help="Folder of all data."
+    "--data-dir", type=FOLDER, default=DATA_FOLDER, envvar="DATA_DIR", help="Folder of all data."
 )
 settings_file = click.option(
     "--settings",

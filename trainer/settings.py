@@ -18,7 +18,7 @@ from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from trainer import PRODUCTS
+from trainer import DATA_FOLDER, PRODUCTS
 from trainer.errors import UserError
 
 DEFAULTS_FILE = ".defaults.env"
@@ -63,7 +63,7 @@ class Settings(BaseModel):
     # lists whose option may be given several times, and what separates their parts
     repeatable: ClassVar[dict[str, str]] = {}
 
-    data_dir: Path = setting(Path("/data"), "Folder for everything that is written.", steps="none")
+    data_dir: Path = setting(DATA_FOLDER, "Folder for everything that is written.", steps="none")
     workers: int = setting(
         0, "Worker processes; 0 means one per core.", steps="none", ge=0, le=1024
     )
@@ -251,7 +251,7 @@ def _read(file: Path) -> dict[str, str]:
 
 def defaults_file(options: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
     """Where the user's own defaults are."""
-    folder = options.get("data_dir") or environment.get("DATA_DIR") or "/data"
+    folder = options.get("data_dir") or environment.get("DATA_DIR") or DATA_FOLDER
     return Path(folder) / DEFAULTS_FILE
 
 

@@ -79,7 +79,9 @@ class _FFmpegFile:
         try:
             self._container = av.open(self._file, "r")
             self._stream = self._container.streams.audio[0]
-        except (av.error.FFmpegError, IndexError, OSError, UnicodeError) as error:
+            if self._stream.codec_context is None:
+                raise ValueError("FFmpeg has no decoder for it")
+        except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
             self._file.close()
             raise AudioError(f"cannot be decoded ({reason})") from error
         self.samplerate = int(self._stream.rate)

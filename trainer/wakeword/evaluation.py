@@ -138,10 +138,10 @@ def evaluate(
     `positives`: recordings of the phrase; `ambient`: audio without it. What cannot be used, by the
     same rules as for training, is rejected. Raises UserError.
     """
+    found = load(model, cutoff, window)
     phrases = files_of(positives) if positives else []
     streams = files_of(ambient) if ambient else []
     check_no_contradiction(phrases, streams)
-    found = load(model, cutoff, window)
     runs = [(path, "phrase") for path in phrases] + [(path, "stream") for path in streams]
     outcomes = workers.run(partial(_run_file, str(model)), runs, "evaluation")
     for (_, kind), results in zip(runs, outcomes, strict=True):

@@ -1,6 +1,5 @@
 """From trained weights to the user's files: converted, calibrated, measured, run in the client."""
 
-import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from trainer import models
 from trainer.errors import UserError
 from trainer.log import log
 from trainer.models.streaming import Form, StreamingSpec, copy_weights
+from trainer.steps import read_record, write_record
 from trainer.store import Clips
 from trainer.wakeword.batches import draw_batch
 from trainer.wakeword.client import wakes
@@ -59,7 +59,7 @@ def export(s: WakeWordSettings, prepared: dict[str, Path], trained: Path, out: P
             f"the exported model differs from Keras by {difference:.3f} on average; at most "
             f"{AGREEMENT} is accepted"
         )
-    (out / "export.json").write_text(json.dumps(found, indent=1) + "\n")
+    write_record(out / "export.json", found)
 
 
 def _load_weights(spec: StreamingSpec, trained: Path) -> keras.Model:
@@ -82,7 +82,7 @@ def write_package(
     s: WakeWordSettings, name: str, title: str, exported: Path, clips: Mapping[str, Path], out: Path
 ) -> None:
     """<name>.tflite, its manifest, and client.json: how it does in pymicro-wakeword on `clips`."""
-    found = json.loads((exported / "export.json").read_text())
+    found = read_record(exported / "export.json")
     shutil.copyfile(exported / "model.tflite", out / f"{name}.tflite")
     micro = manifest.Micro(
         probability_cutoff=found["cutoff"],
@@ -112,7 +112,7 @@ def write_package(
             "in pymicro-wakeword the model detects none of %d clips of the phrase: train longer",
             len(hits),
         )
-    (out / "client.json").write_text(json.dumps(proof) + "\n")
+    write_record(out / "client.json", proof)
 
 
 def _some(folder: Path) -> list[np.ndarray]:

@@ -1,3 +1,5 @@
+import struct
+
 import av
 import numpy as np
 import pytest
@@ -97,3 +99,12 @@ def test_channels_may_change_inside_a_file(tmp_path):
     write(tmp_path / "a.aac", "aac", 16000, layout="stereo")
     (tmp_path / "a.aac").write_bytes(mono + (tmp_path / "a.aac").read_bytes())
     assert len(audio.read(tmp_path / "a.aac")) / 16000 == pytest.approx(6, abs=0.3)
+
+
+def test_a_form_without_a_decoder_is_named(tmp_path):
+    """FFmpeg recognises the container, not what is in it."""
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 3, 8000, 8000 * 15, 15, 36)
+    body = b"WAVE" + form + struct.pack("<4sI", b"data", 1500) + bytes(1500)
+    (tmp_path / "a.wav").write_bytes(struct.pack("<4sI", b"RIFF", len(body)) + body)
+    with pytest.raises(AudioError, match="cannot be decoded"), opened(tmp_path / "a.wav"):
+        pass

@@ -47,8 +47,9 @@ def _read(name: str, place: Path, found: Iterator[Utterance]) -> Iterator[Uttera
     """`found`; what a reader cannot parse, in a file or an option, is the user's to mend."""
     try:
         yield from found
-    except (ValueError, re.error) as error:
-        raise UserError(f"{place}: cannot be read by '{name}': {error}") from error
+    except (ValueError, re.error, LookupError, TypeError) as error:
+        reason = f"it holds no {error}" if isinstance(error, KeyError) else str(error)
+        raise UserError(f"{place}: cannot be read by '{name}': {reason}") from error
 
 
 def place_of(name: str) -> tuple[str, Path]:

@@ -291,9 +291,10 @@ def test_what_a_reader_cannot_parse_is_an_error_of_the_user(tmp_path):
     (tmp_path / "anna" / "ja.wav").touch()
     with pytest.raises(UserError, match="cannot be read by 'lingua_libre': unterminated"):
         list(readers.read("lingua_libre", tmp_path, {"skip": "["}))
-    (tmp_path / "set1_transcript.json").write_text("[{")
-    with pytest.raises(UserError, match="cannot be read by 'primewords'"):
-        list(readers.read("primewords", tmp_path))
+    for text, reason in (("[{", ""), ('[{"text": "a"}]', "it holds no 'file'"), ("[1]", "'int'")):
+        (tmp_path / "set1_transcript.json").write_text(text)
+        with pytest.raises(UserError, match=f"cannot be read by 'primewords': .*{reason}"):
+            list(readers.read("primewords", tmp_path))
 
 
 def test_of_several_languages_one_must_be_named(tmp_path):
