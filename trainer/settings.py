@@ -182,20 +182,20 @@ def load(
         for name, value in found.items():
             if name in PASSED_ON:
                 os.environ.setdefault(name, value)
-            elif name.lower() not in known and preset is not None and name not in preset:
-                raise UserError(f"{file}: unknown setting {name}{_guess(name, names)}")
+        ours = {*PASSED_ON, *(preset if preset is not None else found)}
+        strange = [name for name in found if name.lower() not in known and name not in ours]
+        _refuse(f"{file}: ", {name: _guess(name, names) for name in strange})
     for name in environment:
         # single words, such as `language`, may belong to other programs
         if "_" in name and name != name.upper() and name.lower() in names:
             raise UserError(f"environment: {name} has no effect: write {name.upper()}")
     for where, some in (("environment", environment), (preset_source, preset or {})):
-        for name in some:
-            if name.lower() not in known and (guess := _misspelt(name, kind)):
-                raise UserError(f"{where}: unknown setting {name}{guess}")
+        guesses = {name: _misspelt(name, kind) for name in some if name.lower() not in known}
+        _refuse(f"{where}: ", {name: guess for name, guess in guesses.items() if guess})
     layers = _Layers(kind, {}, dict.fromkeys(names, "default"), {})
     mine = {*names, *kind.aliases, *kind.ineffective, *kind.harmless}
-    if unknown := sorted(set(options) - mine):  # from Python; the command line knows its options
-        raise UserError(f"unknown setting {unknown[0]}{_guess(unknown[0], names)}")
+    strange = sorted(set(options) - mine)  # from Python; the command line knows its options
+    _refuse("", {name: _guess(name, names) for name in strange})
     variables = {n: environment[n.upper()] for n in mine if environment.get(n.upper(), "") != ""}
     if ":" in variables.get("language", ""):  # Linux desktops use it so
         layers.ignored.append(f"LANGUAGE={variables.pop('language')} (a list of locales)")
@@ -262,6 +262,13 @@ def all_names() -> set[str]:
         kind: type[Settings] = import_module(f"trainer.{product}.settings").SETTINGS
         found |= {*kind.model_fields, *kind.aliases, *kind.ineffective, *kind.harmless}
     return found
+
+
+def _refuse(where: str, unknown: Mapping[str, str]) -> None:
+    """Raises UserError for unknown names, with what they may have meant."""
+    if unknown:
+        told = " ".join(f"unknown setting {name}{guess}" for name, guess in unknown.items())
+        raise UserError(where + told)
 
 
 def _misspelt(name: str, kind: type[Settings]) -> str:

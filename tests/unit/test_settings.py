@@ -54,6 +54,7 @@ def test_quick_gives_way_to_given_values(tmp_path):
         ({"samples": "many"}, {}, "SAMPLES from flag"),
         ({"samples": "-3"}, {}, "SAMPLES from flag"),
         ({}, {"TRAINING_STEP": "5"}, "did you mean TRAINING_STEPS"),
+        ({}, {"TRAINING_STEP": "5", "SAMPELS": "1"}, "TRAINING_STEPS.*unknown setting SAMPELS"),
         ({"model": "transformer"}, {}, "there are mixednet, inception"),
         ({"language": "English!"}, {}, "LANGUAGE"),
     ],
