@@ -182,9 +182,9 @@ def load(
         for name, value in found.items():
             if name in PASSED_ON:
                 os.environ.setdefault(name, value)
-        ours = {*PASSED_ON, *(preset if preset is not None else found)}
-        strange = [name for name in found if name.lower() not in known and name not in ours]
-        _refuse(f"{file}: ", {name: _guess(name, names) for name in strange})
+        if preset is not None:
+            others = [n for n in found if n.lower() not in known and n not in {*PASSED_ON, *preset}]
+            _refuse(f"{file}: ", {name: _guess(name, names) for name in others})
     for name in environment:
         # single words, such as `language`, may belong to other programs
         if "_" in name and name != name.upper() and name.lower() in names:

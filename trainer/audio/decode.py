@@ -69,7 +69,7 @@ def opened(path: Path) -> Iterator[Sound]:
 
 
 class _FFmpegFile:
-    """The first audio stream of a file, as `Sound`."""
+    """The first audio stream of a file that can be decoded, as `Sound`."""
 
     def __init__(self, path: Path, reason: str) -> None:
         """`reason`: why libsndfile does not read it. Raises AudioError."""
@@ -78,10 +78,10 @@ class _FFmpegFile:
         self._file = path.open("rb")  # names of any bytes
         try:
             self._container = av.open(self._file, "r")
-            self._stream = self._container.streams.audio[0]
-            if self._stream.codec_context is None:
-                raise ValueError("FFmpeg has no decoder for it")
-        except (av.error.FFmpegError, IndexError, OSError, ValueError) as error:
+            # without a codec context: recognised, but there is no decoder for it
+            streams = [one for one in self._container.streams.audio if one.codec_context]
+            self._stream = streams[0]
+        except (av.error.FFmpegError, IndexError, OSError, UnicodeError) as error:
             self._file.close()
             raise AudioError(f"cannot be decoded ({reason})") from error
         self.samplerate = int(self._stream.rate)

@@ -1,5 +1,6 @@
 """From trained weights to the user's files: converted, calibrated, measured, run in the client."""
 
+import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +12,7 @@ from trainer import models
 from trainer.errors import UserError
 from trainer.log import log
 from trainer.models.streaming import Form, StreamingSpec, copy_weights
-from trainer.steps import read_record, write_record
+from trainer.steps import write_record
 from trainer.store import Clips
 from trainer.wakeword.batches import draw_batch
 from trainer.wakeword.client import wakes
@@ -82,7 +83,7 @@ def write_package(
     s: WakeWordSettings, name: str, title: str, exported: Path, clips: Mapping[str, Path], out: Path
 ) -> None:
     """<name>.tflite, its manifest, and client.json: how it does in pymicro-wakeword on `clips`."""
-    found = read_record(exported / "export.json")
+    found = json.loads((exported / "export.json").read_text(encoding="utf-8"))
     shutil.copyfile(exported / "model.tflite", out / f"{name}.tflite")
     micro = manifest.Micro(
         probability_cutoff=found["cutoff"],

@@ -1,5 +1,6 @@
 """The line from a phrase to a model: each property is a stage, made from the ones it uses."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from trainer.errors import UserError
 from trainer.log import log
 from trainer.models.streaming import StreamingSpec
 from trainer.run import Run
-from trainer.steps import fingerprint, read_record, write_record
+from trainer.steps import fingerprint, write_record
 from trainer.store import Clips, build
 from trainer.wakeword import inventory, phrases, preparation, recordings, report, synthesis
 from trainer.wakeword.datasets import downloaded
@@ -287,8 +288,8 @@ class Pipeline:
     def delivered(self) -> Result:
         """The user's folder."""
         s, name, packaged = self.run.settings, self.name, self.packaged
-        export = read_record(self.exported / "export.json")
-        client = read_record(packaged / "client.json")
+        export = json.loads((self.exported / "export.json").read_text(encoding="utf-8"))
+        client = json.loads((packaged / "client.json").read_text(encoding="utf-8"))
 
         def files() -> dict[str, Path]:
             parts = {"phrase": self.phrase, "title": self.title, "export": export}
