@@ -13,7 +13,7 @@ setup(
         "trainer": ["page.html"],
         "trainer.stt": ["clients.lock", "flags.toml"],
         "trainer.wakeword": ["catalogue.toml"],
-        "trainer.wakeword.engines": ["*.lock"],
+        "trainer.wakeword.engines": ["*.lock", "*.toml"],
         **{language: ["*"] for language in languages},
     },
 )

@@ -50,3 +50,53 @@ def make_run(workers):
         return Run(s, loaded.sources, steps, workers, Path(log_file))
 
     return make
+
+
+@pytest.fixture(scope="session")
+def tiny_voices():
+    """Writes neural voices in the form of Kokoro's into a folder: a tone for each text, its length
+    by the number of sounds and the speed, its pitch by the voice."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    def model() -> onnx.ModelProto:
+        node = helper.make_node
+        nodes = [
+            node("Shape", ["tokens"], ["shape"]),
+            node("Gather", ["shape", "one"], ["count"]),
+            node("Cast", ["count"], ["sounds"], to=TensorProto.FLOAT),
+            node("Mul", ["sounds", "each"], ["usual"]),
+            node("Div", ["usual", "speed"], ["long"]),
+            node("Cast", ["long"], ["whole"], to=TensorProto.INT64),
+            node("Squeeze", ["whole"], ["end"]),
+            node("Range", ["zero", "end", "step"], ["numbers"]),
+            node("Cast", ["numbers"], ["times"], to=TensorProto.FLOAT),
+            node("ReduceMean", ["style"], ["pitch"], keepdims=0),
+            node("Mul", ["times", "pitch"], ["phase"]),
+            node("Sin", ["phase"], ["loud"]),
+            node("Mul", ["loud", "level"], ["audio"]),
+        ]
+        whole, real = TensorProto.INT64, TensorProto.FLOAT
+        constants = [("one", whole, [1], [1]), ("zero", whole, [], [0]), ("step", whole, [], [1])]
+        constants += [("each", real, [1], [2000.0]), ("level", real, [], [0.3])]
+        inputs = [("tokens", whole, [1, "n"]), ("style", real, [1, 256]), ("speed", real, [1])]
+        graph = helper.make_graph(
+            nodes,
+            "voice",
+            [helper.make_tensor_value_info(*one) for one in inputs],
+            [helper.make_tensor_value_info("audio", real, ["samples"])],
+            [helper.make_tensor(*one) for one in constants],
+        )
+        opset = [helper.make_opsetid("", 17)]
+        return helper.make_model(graph, opset_imports=opset, ir_version=8)
+
+    def write(folder: Path) -> Path:
+        (folder / "voices").mkdir(parents=True)
+        onnx.save(model(), folder / "kokoro.onnx")
+        for number, name in enumerate(("af_a", "am_b", "bf_c", "ef_d")):
+            style = np.full((510, 256), 0.05 + 0.02 * number, np.float32)
+            style.tofile(folder / "voices" / f"{name}.bin")
+        (folder / "ready").touch()
+        return folder
+
+    return write

@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "voicekiln/wakeword"
-SMALL = ["--samples=120", "--speech-hours=0.1", "--training-steps=300"]
+SMALL = ["--samples=120", "--speech-hours=0.1", "--training-steps=300", "--neural-samples=24"]
 
 
 def docker(*arguments, timeout=300, check=True):
@@ -232,7 +232,7 @@ def test_main_job_kill_resume_and_again(data, container):
     assert "Nothing to do" in again.stderr
     assert time.monotonic() - start < 20
 
-    for moment in ("synthesize_phrase", "features_phrase", "train"):
+    for moment in ("synthesize_phrase", "synthesize_neural_phrase", "features_phrase", "train"):
         docker("exec", container, "trainer", "clean")
         running = subprocess.Popen(
             ["docker", *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -11,12 +11,15 @@ import pytest
 import soundfile
 
 from trainer.errors import UserError
+from trainer.store import Clips
 from trainer.wakeword import captured
 from trainer.wakeword.evaluation import evaluate
 from trainer.wakeword.pipeline import Pipeline
 from trainer.wakeword.settings import WakeWordSettings
+from trainer.wakeword.sources import sources_of
 
 SMALL = {"samples": "150", "speech_hours": "0.15", "training_steps": "300", "workers": "2"}
+SMALL |= {"neural_samples": "0"}
 
 
 @pytest.fixture(scope="module")
@@ -300,3 +303,24 @@ def test_none_usable_is_an_error(home, run):
     logging.getLogger("trainer").setLevel(logging.ERROR)
     with pytest.raises(UserError, match="none of 1 can be used"):
         run(personal_samples=str(home / "bad"))
+
+
+def test_neural_voices_take_part(tmp_path, tiny_voices, make_run):
+    """Clips, features and sources of neural voices."""
+    tiny_voices(tmp_path / "tools" / "kokoro")
+    given = {**SMALL, "data_dir": str(tmp_path), "samples": "60", "neural_samples": "25"}
+    made = Pipeline(make_run(WakeWordSettings, "wakeword", "x", **given), "computer", "Computer")
+    for kind, many in (("phrase", 25), ("confusable", 13), ("speech", 7)):
+        assert len(Clips(made.synthesized[f"neural_{kind}"])) == many
+    sources, held_out = sources_of(made.features)
+    named = {one.name: one for one in sources}
+    assert named["neural_phrase"].label == 1.0
+    assert named["before_neural_phrase"].label == named["neural_confusable"].label == 0.0
+    assert named["neural_phrase"].share > named["phrase"].share
+    assert len(held_out.phrases) == 2
+    rng = np.random.default_rng(0)
+    frames = named["before_phrase"].frames
+    ends = named["before_phrase"].draw(rng, 50, 100)
+    marks = frames.index["start"] + frames.index["mark"]
+    before = marks[np.searchsorted(frames.index["start"], ends, side="left") - 1] - ends
+    assert 16 <= before.min() <= before.max() <= 60

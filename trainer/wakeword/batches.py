@@ -22,7 +22,7 @@ class Source:
     share: float
     label: float
     weight: float = 1.0
-    # positives: a window ends between these frames after the mark; negatives: anywhere
+    # a window ends between these frames after the mark (or before it: less than 0); None: anywhere
     after_mark: tuple[int, int] | None = None
 
     def draw(self, rng: np.random.Generator, count: int, window: int) -> np.ndarray:
@@ -30,9 +30,8 @@ class Source:
         index = self.frames.index[self.clips[rng.integers(len(self.clips), size=count)]]
         if self.after_mark is not None:
             low, high = self.after_mark
-            ends = np.minimum(
-                index["mark"] + rng.integers(low, high + 1, size=count), index["length"]
-            )
+            ends = index["mark"] + rng.integers(low, high + 1, size=count)
+            ends = np.clip(ends, 1, index["length"])
         else:
             lowest = np.where(rng.random(count) < COLD_SHARE, COLD_FRAMES, window)
             ends = rng.integers(np.minimum(lowest, index["length"]), index["length"] + 1)
@@ -51,7 +50,7 @@ Part = tuple[Frames, np.ndarray]  # a store, and the numbers of some of its clip
 class HeldOut:
     """Clips that are never trained on, for the choice of weights and cutoff."""
 
-    phrases: Part
+    phrases: list[Part]
     ambient: list[Part]  # what a device receives for hours
     confusables: list[Part]  # similar phrases, which are rare in ambient audio
 

@@ -5,9 +5,10 @@ from functools import cached_property
 from pathlib import Path
 
 from trainer.errors import UserError
+from trainer.log import log
 from trainer.wakeword import captured, confusables, phrases, recordings, synthesis
 from trainer.wakeword.confusables import Words
-from trainer.wakeword.engines import piper, those_that_agree, usable_engines, usual_voice
+from trainer.wakeword.engines import kokoro, piper, those_that_agree, usable_engines, usual_voice
 from trainer.wakeword.settings import WakeWordSettings
 
 
@@ -28,6 +29,7 @@ class Given:
         self.negatives  # noqa: B018  (checks them)
         recordings.check_no_contradiction(self.files["personal"], self.files["negative"])
         self.piper  # noqa: B018  (looks for its model)
+        self.neural  # noqa: B018  (fetches it)
 
     @cached_property
     def phrases(self) -> tuple[str, ...]:
@@ -61,17 +63,37 @@ class Given:
     def piper(self) -> piper.Model | None:
         """Piper's model for the language, if there is one and the engines asked for allow it."""
         s = self.settings
-        wanted = [name.strip() for name in s.engine.split(",")]
-        if "auto" not in wanted and "piper" not in wanted:
+        if not self._asked_for & {"auto", "piper"}:
             return None
         tools = s.data_dir / "tools"
         found = piper.find(tools, s.language)
-        if found is None and "piper" in wanted:
+        if found is None and "piper" in self._asked_for:
             raise UserError(
                 f"no Piper model for '{s.language}' under {tools}: put its .pt or .onnx there, "
                 "with its .json"
             )
         return found
+
+    @property
+    def _asked_for(self) -> set[str]:
+        return {name.strip() for name in self.settings.engine.split(",")}
+
+    @cached_property
+    def neural(self) -> Path | None:
+        """Folder of the neural voices; None where the engines asked for, the language or the
+        phrase exclude them, or where they cannot be fetched and were not asked for by name."""
+        s, named = self.settings, "kokoro" in self._asked_for
+        if not s.neural_samples or not (named or "auto" in self._asked_for):
+            return None
+        try:
+            for phrase in self.phrases:
+                kokoro.check(phrase, s.language)
+            return kokoro.fetch(s.data_dir / "tools")
+        except UserError as error:
+            if named:
+                raise
+            log.warning(f"the run goes on without neural voices: {error}")
+            return None
 
     @cached_property
     def files(self) -> dict[str, list[Path]]:

@@ -58,7 +58,7 @@ class MinedNegatives(_Scanning):
         rng = np.random.default_rng([self.seed, current.step, 1])
         self.hard = []
         for number, source in enumerate(self.sources):
-            if source.label > 0 or not len(source.clips):
+            if source.label > 0 or source.after_mark or not len(source.clips):
                 continue
             length = int(source.frames.index["length"][source.clips[0]])
             many = min(len(source.clips), max(1, int(MINED_HOURS * 360_000 / length)))
@@ -101,7 +101,7 @@ class HeldOutRecall(_Scanning):
         self.held_out = held_out
 
     def on_scan(self, current: Round) -> None:
-        phrases = self._peaks([self.held_out.phrases])
+        phrases = self._peaks(self.held_out.phrases)
         ambient, confusables = self.held_out.ambient, self.held_out.confusables
         per_hour = [limit * self.held_out.ambient_hours for limit in LIMITS_PER_HOUR]
         count = sum(len(clips) for _, clips in confusables)

@@ -38,8 +38,11 @@ def choose(
 ) -> dict[str, Any]:
     """Cutoff, window, agreement of the exported file with Keras, and the figures behind them."""
     stream = Stream(data)
-    frames, clips = held_out.phrases
-    phrases = [stream_clip(stream, frames, int(c)) for c in clips[:PHRASES]]
+    phrases = [
+        stream_clip(stream, frames, int(c))
+        for frames, clips in held_out.phrases
+        for c in clips[:PHRASES]
+    ]
     ambient = [
         stream_clip(stream, f, int(c))
         for f, chosen in held_out.ambient
@@ -74,6 +77,7 @@ def choose(
         "peaks": best.peaks.round(4).tolist(),
         "ambient_peaks": best.ambient_peaks.round(4).tolist(),
     }
+    frames, clips = held_out.phrases[0]
     agrees = agreement(stream, spec, scanner, frames, clips[:16])
     return {"cutoff": cutoff, "window": best.window, "agreement": agrees, "held_out": figures}
 
@@ -113,7 +117,7 @@ def calibrate(
     at the false-accept limit, but within the lower half of the phrases, and the clearest tenth of
     the phrases at 0.98 (temperature scaling, Guo et al. 2017, with the limit as its prior).
     """
-    phrases = peaks(scanner, spec, [held_out.phrases])
+    phrases = peaks(scanner, spec, held_out.phrases)
     loud = np.sort(peaks(scanner, spec, held_out.ambient))[::-1]
     limit = float(loud[min(int(limit_per_hour * held_out.ambient_hours), len(loud) - 1)])
     low, middle, high = np.percentile(phrases, (5, 50, 90))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,9 @@ from trainer.models.streaming import StreamingSpec
 from trainer.run import Run
 from trainer.steps import fingerprint, write_record
 from trainer.store import Clips, build
-from trainer.wakeword import inventory, phrases, preparation, recordings, report, synthesis
+from trainer.wakeword import amounts, inventory, phrases, preparation, recordings, report, synthesis
 from trainer.wakeword.datasets import downloaded
-from trainer.wakeword.engines import usable_engines
+from trainer.wakeword.engines import kokoro, usable_engines
 from trainer.wakeword.export import esphome
 from trainer.wakeword.given import Given
 from trainer.wakeword.preparation import FeaturePlan
@@ -26,9 +26,8 @@ from trainer.wakeword.settings import WakeWordSettings
 from trainer.wakeword.synthesis import SoundPlan, SpeechPlan
 from trainer.workers import in_backend
 
-SECONDS_PER_SENTENCE = 1.8  # of synthesized speech, to convert hours to clips
-SECONDS_PER_NEGATIVE = 6.4
 NOISES, ROOMS = 600, 300  # generated ones
+NEURAL_CHUNK = 10  # clips, ten seconds of a processor
 GENTLE = Chain(room=0.2, noise=0.2, equalizer=0.3, distortion=0.02, pitch=0.05)
 STAGES = {  # command -> what it makes
     "synthesize": "synthesized",
@@ -81,14 +80,29 @@ class Pipeline:
     @cached_property
     def synthesized(self) -> dict[str, Path]:
         """Synthesized clips by kind: the phrase, confusable phrases, other speech."""
-        s = self.run.settings
-        sentences = int(s.speech_hours * 3600 / SECONDS_PER_SENTENCE)
-        counts = {
-            "phrase": s.samples,
-            "confusable": max(200, s.samples // 2),
-            "speech": max(100, sentences),
-        }
-        return {kind: self._synthesize(kind, count) for kind, count in counts.items()}
+        counts = amounts.synthesized(self.run.settings)
+        found = {kind: self._synthesize(kind, count) for kind, count in counts.items()}
+        return found | self._by_neural_voices()
+
+    def _by_neural_voices(self) -> dict[str, Path]:
+        """Clips of neural voices by kind; empty where there are none."""
+        s, folder = self.run.settings, self.given.neural
+        if folder is None:
+            return {}
+        texts, negatives = (self.given.phrases, self.given.words), self.given.negatives
+        found = {}
+        for kind, count in amounts.neural(s).items():
+            plan = SpeechPlan(kind, *texts, (), count, s.seed, negatives, chunk=NEURAL_CHUNK)
+
+            def make(out: Path, s: WakeWordSettings, plan: SpeechPlan = plan) -> None:
+                plan = replace(plan, neural=str(folder))
+                synthesis.build(plan, None, s.data_dir, s.batch_size, self.run.workers, out)
+
+            params = {"plan": plan, "voices": kokoro.key()}
+            found[f"neural_{kind}"] = self.run.step(
+                "synthesize_neural", make, {}, params, part=kind
+            )
+        return found
 
     def _synthesize(self, kind: str, count: int) -> Path:
         s, voice = self.run.settings, self.given.piper
@@ -149,21 +163,15 @@ class Pipeline:
     @cached_property
     def features(self) -> dict[str, Path]:
         """Augmented features by source: of downloaded corpora, or of generated sounds."""
-        s, clips, around = self.run.settings, self.synthesized, self._surroundings
-        negatives = int(s.speech_hours * 3600 / SECONDS_PER_NEGATIVE)
-        noise, confusables = self._generated_noise, clips["confusable"]
-        phrase, speech = clips["phrase"], clips["speech"]
+        around = self._surroundings
+        clips = {**self.synthesized, "noise": self._generated_noise}
         found = {
-            "phrase": self._features("phrase", "phrase", phrase, s.samples),
-            "confusable": self._features(
-                "confusable", "speech", confusables, max(100, s.samples // 8)
-            ),
-            "speech": self._features("speech", "speech", speech, negatives),
-            "broken": self._features("broken", "broken", phrase, max(100, s.samples // 16)),
-            "noise": self._features("noise", "noise", noise, max(60, negatives // 5)),
+            one.name: self._features(one.name, one.kind, clips[one.clips], one.many, **one.changes)
+            for one in amounts.features(self.run.settings)
+            if one.clips in clips
         }
         for store in around.noises[1:]:
-            count = int(Clips(store).seconds / SECONDS_PER_NEGATIVE)
+            count = int(Clips(store).seconds / amounts.SECONDS_PER_NEGATIVE)
             part = store.parent.name
             found[f"noise_{part}"] = self._features("noise", "noise", store, count, part)
         for store in self._downloaded["negatives"]:
@@ -176,14 +184,13 @@ class Pipeline:
         if self.given.files["personal"]:
             own = self.own["personal"]
             many = len(Clips(own))
-            # enough to learn from a few people, but no more than synthesized ones in a small run
-            count = min(many * 500, max(min(4000, 2 * s.samples), s.samples // 2))
+            count = min(many * 500, amounts.of_few_speakers(s))
             broken = max(200, min(many * 20, 2000))
             found["personal"] = self._features("personal", "phrase", own, count, varied=True)
             found["broken_personal"] = self._features("broken_personal", "broken", own, broken)
         if self.given.files["negative"]:
             own = self.own["negative"]
-            count = max(64, 2 * (int(Clips(own).seconds / SECONDS_PER_NEGATIVE) + 1))
+            count = max(64, 2 * (int(Clips(own).seconds / amounts.SECONDS_PER_NEGATIVE) + 1))
             found["negative"] = self._features("negative", "speech", own, count, chain=GENTLE)
         return found
 

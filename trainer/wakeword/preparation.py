@@ -22,6 +22,7 @@ EARLIEST_SAMPLES = int(0.9 * SAMPLE_RATE_HZ)  # devices ignore their first 0.74 
 NEGATIVE_SAMPLES = int(6.4 * SAMPLE_RATE_HZ)
 DEFAULT_CHAIN = Chain()
 AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
+BEFORE_MARK_FRAMES = (-60, -16)  # the same clips without the end of the phrase must not wake
 
 
 @dataclass(frozen=True)

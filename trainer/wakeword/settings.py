@@ -8,18 +8,21 @@ from pydantic import field_validator
 from trainer import models
 from trainer.settings import Count, Fraction, Settings, setting
 
-QUICK = {"samples": 3000, "training_steps": 3000, "speech_hours": 2.0}
+QUICK = {"samples": 3000, "neural_samples": 240, "training_steps": 3000, "speech_hours": 2.0}
 TASK = "detection"
-SYNTHESIZE = "synthesize_phrase synthesize_confusable synthesize_speech"
+SYNTHESIZE = "synthesize_phrase synthesize_confusable synthesize_speech synthesize_neural"
 FEATURES = (
     "features_phrase features_confusable features_speech features_broken features_noise "
-    "features_personal features_broken_personal features_negative"
+    "features_personal features_broken_personal features_negative "
+    "features_neural_phrase features_neural_broken features_neural_confusable "
+    "features_neural_speech"
 )
 OF_SAMPLES = (
     "synthesize_phrase synthesize_confusable features_phrase features_confusable "
-    "features_broken features_personal"
+    "features_broken features_personal features_neural_phrase features_neural_broken "
+    "features_neural_confusable"
 )
-OF_HOURS = "synthesize_speech features_speech features_noise"
+OF_HOURS = "synthesize_speech features_speech features_noise features_neural_speech"
 
 
 def language_tag(name: str) -> str:
@@ -38,6 +41,13 @@ class WakeWordSettings(Settings):
     samples: int = setting(
         20_000, "Clips of the phrase to synthesize.", steps=OF_SAMPLES, ge=50, le=1_000_000
     )
+    neural_samples: Count = setting(
+        1200,
+        "Clips of the phrase that neural voices synthesize; half as many of confusable phrases and "
+        "a quarter of other speech. About a processor second each; 0: no neural voices.",
+        steps="synthesize_neural",
+        le=100_000,
+    )
     # with Piper it is in the parameters of its steps
     batch_size: int = setting(
         100, "Clips that Piper synthesizes in one batch.", steps="none", ge=1, le=10_000
@@ -45,7 +55,8 @@ class WakeWordSettings(Settings):
     training_steps: int = setting(25_000, "Training steps.", steps="train", ge=50, le=10_000_000)
     quick: bool = setting(
         False,
-        "A smaller run for a first look: 3000 samples, 2 h of speech, 3000 steps.",
+        "A smaller run for a first look: 3000 samples (240 by neural voices), 2 h of speech, "
+        "3000 steps.",
         steps="none",
     )
     also: str = setting(
@@ -86,7 +97,7 @@ class WakeWordSettings(Settings):
     )
     engine: str = setting(
         "auto",
-        "Speech engines: auto, or a list of espeak, flite (English), piper.",
+        "Speech engines: auto, or a list of kokoro (neural), espeak, flite (English), piper.",
         steps=SYNTHESIZE,
     )
     model: str = setting(

@@ -19,7 +19,7 @@ from trainer.errors import UserError
 from trainer.store import Row, audio_row
 from trainer.wakeword import confusables
 from trainer.wakeword.confusables import Words
-from trainer.wakeword.engines import Voice, draw_voice, load_engines, piper
+from trainer.wakeword.engines import Voice, draw_voice, kokoro, load_engines, piper
 from trainer.wakeword.phrases import MAX_SECONDS
 from trainer.workers import Workers
 
@@ -45,6 +45,8 @@ class SpeechPlan:
     negatives: tuple[str, ...] = ()  # phrases that must not wake
     piper: str = ""  # key of Piper's model, if it synthesizes PIPER_TENTHS of the clips
     rendered: str = ""  # folder of its clips
+    neural: str = ""  # folder of neural voices, if these synthesize all clips
+    chunk: int = CHUNK  # clips that are kept together when a run is interrupted
 
     def warm_up(self) -> None:
         """Load engines and word lists, without synthesis: that would change the clips after it."""
@@ -65,11 +67,15 @@ def piper_texts(plan: SpeechPlan) -> list[tuple[int, str]]:
     found = []
     for number in filter(lambda n: is_pipers(plan, n), range(plan.count)):
         rng = np.random.default_rng([plan.seed, 3 + KINDS[plan.kind], number])
-        text = _text(plan, plan.words, rng)
-        while "[[" in text:
-            text = _text(plan, plan.words, rng)
-        found.append((number, text))
+        found.append((number, _plain_text(plan, rng)))
     return found
+
+
+def _plain_text(plan: SpeechPlan, rng: np.random.Generator) -> str:
+    """A text without espeak-ng's phonemes."""
+    while "[[" in (text := _text(plan, plan.words, rng)):
+        pass
+    return text
 
 
 def build(
@@ -81,6 +87,12 @@ def build(
     out: Path,
 ) -> None:
     """A store of the plan's clips in `out`; Piper's part is rendered first, in its own process."""
+    label = f"synthesizing ({plan.kind})"
+    chunks = -(-plan.count // plan.chunk)
+    if plan.neural:
+        label = f"synthesizing (neural voices, {plan.kind})"
+        store.build(out, speech_chunk, plan, chunks, label, workers)
+        return
     rendered = replace(plan, rendered=str(out / "piper"))
     if voice:
         python = piper.environment(data_dir, voice)
@@ -88,14 +100,13 @@ def build(
         piper.render(python, voice, texts, out / "piper", batch_size, plan.seed)
     # speech engines remember past calls (phases, random numbers): a fresh process a chunk, or an
     # interrupted run would differ from an unbroken one
-    chunks, label = -(-plan.count // CHUNK), f"synthesizing ({plan.kind})"
     store.build(out, speech_chunk, rendered, chunks, label, workers, fresh=True)
     shutil.rmtree(out / "piper", ignore_errors=True)
 
 
 def speech_chunk(plan: SpeechPlan, chunk: int) -> Iterator[Row]:
     """One chunk of a SpeechPlan: trimmed clips; `mark` is the end of the speech."""
-    for number in range(chunk * CHUNK, min((chunk + 1) * CHUNK, plan.count)):
+    for number in range(chunk * plan.chunk, min((chunk + 1) * plan.chunk, plan.count)):
         samples, group = speak_one(plan, number)
         yield audio_row(samples, group, len(samples))
 
@@ -108,18 +119,35 @@ def speak_one(plan: SpeechPlan, number: int) -> tuple[Audio, int]:
         samples = trimmed(read(Path(plan.rendered) / f"{number:07d}.wav"), longest)
         if samples is not None:
             return samples, number
+    say = _by_neural_voice if plan.neural else _by_engine
     for _ in range(20):
-        words, engines = plan.words, plan.engines
-        if plan.kind == "speech" and rng.random() < 0.4:
-            words, engines = Words(str(rng.choice(OTHER_LANGUAGES))), ("espeak",)
-        voice = draw_voice(rng, words.language, engines)
-        samples = trimmed(voice.speak(_text(plan, words, rng)), longest)
+        spoken, group = say(plan, rng)
+        samples = trimmed(spoken, longest)
         if samples is not None:
-            return samples, voice.group
+            return samples, group
     raise UserError(
         f"no engine could synthesize '{' / '.join(plan.phrases)}' in '{plan.words.language}' in "
         f"{SHORTEST_SECONDS:g} to {longest:g} s"
     )
+
+
+def _by_engine(plan: SpeechPlan, rng: np.random.Generator) -> tuple[Audio, int]:
+    """A drawn text by a drawn voice of the engines in this process, and its speaker."""
+    words, engines = plan.words, plan.engines
+    if plan.kind == "speech" and rng.random() < 0.4:
+        words, engines = Words(str(rng.choice(OTHER_LANGUAGES))), ("espeak",)
+    voice = draw_voice(rng, words.language, engines)
+    return voice.speak(_text(plan, words, rng)), voice.group
+
+
+def _by_neural_voice(plan: SpeechPlan, rng: np.random.Generator) -> tuple[Audio, int]:
+    """A drawn text by a drawn speaker; silence for a text that the model cannot say."""
+    model, text = kokoro.opened(plan.neural), _plain_text(plan, rng)
+    speaker = model.draw(rng, plan.words.language)
+    try:
+        return model.speak(text, speaker), speaker.group
+    except kokoro.UnknownSound:
+        return np.zeros(0, np.float32), speaker.group
 
 
 def trimmed(samples: Audio, longest_seconds: float) -> Audio | None:

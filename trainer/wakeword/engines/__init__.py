@@ -10,7 +10,8 @@ from trainer.errors import UserError
 from trainer.log import log
 from trainer.wakeword.engines import agreement, espeak, flite
 
-IN_PROCESS = ("espeak", "flite")
+IN_PROCESS = ("espeak", "flite")  # those whose voices are drawn for each of thousands of clips
+OTHERS = ("kokoro", "piper")
 # flite's voices are made from recordings, espeak-ng's from formulas; English uses both
 FLITE_SHARE = 0.4
 
@@ -48,10 +49,12 @@ def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
     able = ("espeak", "flite") if language.lower() in ("en", "en-us") else ("espeak",)
     if wanted == "auto":
         return able
-    names = tuple(name.strip() for name in wanted.split(",") if name.strip() not in ("", "piper"))
+    names = tuple(name for name in map(str.strip, wanted.split(",")) if name not in ("", *OTHERS))
     for name in names:
         if name not in IN_PROCESS:
-            raise UserError(f"no engine '{name}'; choose from espeak, flite (English) and piper")
+            raise UserError(
+                f"no engine '{name}'; choose from kokoro, espeak, flite (English) and piper"
+            )
         if name not in able:
             raise UserError(f"engine '{name}' has no voice for '{language}'; use --engine=espeak")
     return names or able

@@ -19,6 +19,7 @@ from trainer.errors import UserError
 from trainer.text.characters import scripts
 
 _SYNCHRONOUS, _UTF8, _PHONEMES, _CHARS_UTF8 = 2, 1, 0x100, 1
+_IPA, _TIED = 0x02, 0x80
 _RATE, _PITCH, _RANGE = 1, 3, 4
 _SEPARATOR = "_"
 _DATA = (
@@ -161,13 +162,25 @@ def speak(
 
 def _mnemonics(word: str, voice: str) -> str:
     """Phoneme mnemonics of a word, separated by "_"."""
+    parts = _transcribed(word, voice, ord(_SEPARATOR) << 8)
+    return _SEPARATOR.join(part.replace(" ", _SEPARATOR) for part in parts)
+
+
+def ipa(text: str, voice: str) -> str:
+    """`text` in the International Phonetic Alphabet; symbols of one sound are tied by "^"."""
+    found = " ".join(_transcribed(text, voice, _IPA | _TIED | ord("^") << 8))
+    return re.sub(r"\([a-z^-]+\)", "", found)  # switches to another language
+
+
+def _transcribed(text: str, voice: str, mode: int) -> list[str]:
+    """The clauses of a text in espeak-ng's notation `mode`."""
     library, _, _ = _library()
     set_voice(voice)
-    pointer, parts = ctypes.c_char_p(_readable(word, voice).encode()), []
+    pointer, parts = ctypes.c_char_p(_readable(text, voice).encode()), []
     while pointer.value:
-        found = library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, ord(_SEPARATOR) << 8)
-        parts.append((found or b"").decode().replace(" ", _SEPARATOR))
-    return _SEPARATOR.join(parts)
+        found = library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, mode)
+        parts.append((found or b"").decode())
+    return parts
 
 
 def phonemes(text: str, language: str) -> list[str]:
