@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from trainer.errors import UserError
 from trainer.log import progress
+from trainer.programs import run
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,13 @@ def sha256_of(path: Path) -> str:
 
 
 def unpack(path: Path, target: Path) -> None:
-    """Unpack a zip or tar archive; nothing outside `target`, no links. Raises UserError."""
+    """Unpack a zip or tar archive, or a Debian package; nothing outside `target`, and of archives
+    no links. Raises UserError."""
     target.mkdir(parents=True, exist_ok=True)
     try:
-        if zipfile.is_zipfile(path):
+        if path.suffix == ".deb":
+            run(["dpkg-deb", "--extract", str(path), str(target)])
+        elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for name in archive.namelist():
                     _check_inside(path, target, name)

@@ -12,7 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 IMAGE = "voicekiln/wakeword"
-SMALL = ["--samples=120", "--speech-hours=0.1", "--training-steps=300", "--neural-samples=24"]
+SMALL = ["--samples=120", "--speech-hours=0.1", "--training-steps=300", "--no-starter"]
+SMALL += ["--neural-samples=24"]
 
 
 def docker(*arguments, timeout=300, check=True):

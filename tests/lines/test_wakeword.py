@@ -3,6 +3,7 @@ among them."""
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 
@@ -13,13 +14,14 @@ import soundfile
 from trainer.errors import UserError
 from trainer.store import Clips
 from trainer.wakeword import captured
+from trainer.wakeword.cutoff import tune
 from trainer.wakeword.evaluation import evaluate
 from trainer.wakeword.pipeline import Pipeline
 from trainer.wakeword.settings import WakeWordSettings
 from trainer.wakeword.sources import sources_of
 
 SMALL = {"samples": "150", "speech_hours": "0.15", "training_steps": "300", "workers": "2"}
-SMALL |= {"neural_samples": "0"}
+SMALL |= {"neural_samples": "0", "starter": "false"}
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +305,28 @@ def test_none_usable_is_an_error(home, run):
     logging.getLogger("trainer").setLevel(logging.ERROR)
     with pytest.raises(UserError, match="none of 1 can be used"):
         run(personal_samples=str(home / "bad"))
+
+
+def test_a_cutoff_is_chosen_anew(result, home, tmp_path, workers):
+    """From the audio of a room: only the manifest's cutoff changes."""
+    for suffix in (".tflite", ".json"):
+        shutil.copy(result.model.with_suffix(suffix), tmp_path / f"a{suffix}")
+    before = json.loads((tmp_path / "a.json").read_text())
+    noise = np.random.default_rng(1).normal(0, 0.05, 16000 * 700)
+    (tmp_path / "room").mkdir()
+    soundfile.write(tmp_path / "room" / "evening.flac", noise, 16000)
+    given = ["--ambient", tmp_path / "room", "--positives", home / "own", tmp_path / "a.tflite"]
+    printed = command("tune-cutoff", *given)
+    after = json.loads((tmp_path / "a.json").read_text())
+    cutoff = after["micro"].pop("probability_cutoff")
+    old = before["micro"].pop("probability_cutoff")
+    assert after == before
+    assert f"old cutoff {old:.2f}: " in printed
+    assert f"new cutoff {cutoff:.2f}: " in printed
+    assert "0.19 h of ambient audio; limit 0.5 false accepts an hour" in printed
+    soundfile.write(tmp_path / "room" / "evening.flac", noise[: 16000 * 60], 16000)
+    with pytest.raises(UserError, match="1 minutes of audio; at least 10 are needed"):
+        tune(tmp_path / "a.tflite", tmp_path / "room", None, 0.5, workers)
 
 
 def test_neural_voices_take_part(tmp_path, tiny_voices, make_run):

@@ -17,10 +17,11 @@ from trainer.errors import UserError
 # of files that are meant as sound; which of the two libraries reads a file is found by trying
 SUFFIXES = tuple(
     ".wav .flac .ogg .oga .opus .mp3 .aiff .aif .au .caf .w64 .sph .m4a .m4b .aac .webm .weba .mp4 "
-    ".m4v .mov .mka .mkv .wma .amr .3gp .3gpp .3ga .wv .ape .ac3 .qta".split()
+    ".m4v .mov .mka .mkv .wma .amr .3gp .3gpp .3ga .wv .ape .ac3 .qta .g722 .gsm".split()
 )
 
 RAW = ("aac", "loas", "amr", "amrnb", "amrwb", "ac3", "eac3", "dts")  # no header with a length
+BARE = {".g722": "g722", ".gsm": "gsm"}  # of telephone systems: no header at all, the name decides
 PREROLL_SECONDS = 0.2  # codecs need some packets before they are right again
 
 
@@ -77,7 +78,7 @@ class _FFmpegFile:
 
         self._file = path.open("rb")  # names of any bytes
         try:
-            self._container = av.open(self._file, "r")
+            self._container = av.open(self._file, "r", format=BARE.get(path.suffix.lower()))
             # without a codec context: recognised, but there is no decoder for it
             streams = [one for one in self._container.streams.audio if one.codec_context]
             self._stream = streams[0]

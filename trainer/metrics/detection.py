@@ -1,9 +1,12 @@
 """Detection: sliding windows, false accepts per hour, the DET curve."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+TAIL_EVENTS = 30  # the loudest false events, from which the rate of still louder ones is estimated
+SMALLEST_SCALE = 0.25  # of a tail: a few events may lie close together by chance
 CUTOFFS = np.round(np.arange(0, 256) / 256, 6)  # what a uint8 output can be compared with
 
 
@@ -53,3 +56,51 @@ def curve(peaks: np.ndarray, ambient: list[np.ndarray], hours: float, pause: int
     recall = 1 - np.searchsorted(sorted_peaks, CUTOFFS, side="right") / max(len(peaks), 1)
     false = np.array([sum(len(detections(m, c, pause)) for m in ambient) for c in CUTOFFS], float)
     return Curve(CUTOFFS, recall, false / hours, len(peaks), hours)
+
+
+@dataclass(frozen=True)
+class Tail:
+    """How often other audio is louder than a cutoff, beyond what hours of it can count.
+
+    The logits of the loudest events above a threshold fall off exponentially (peaks over threshold:
+    Pickands 1975), so the rate at higher cutoffs follows from their number and mean.
+    """
+
+    threshold: float  # logit
+    scale: float  # mean of the logits above it
+    events: int
+    hours: float
+
+    def rate(self, cutoff: float) -> float:
+        """Expected false accepts per hour."""
+        above = (float(_logit(np.array(cutoff))) - self.threshold) / self.scale
+        return self.events / self.hours * float(np.exp(-above))
+
+    def cutoff(self, limit_per_hour: float) -> float:
+        """The cutoff with this expected rate, 0 to 1."""
+        if not self.events:
+            return float(_probability(self.threshold))
+        above = self.scale * np.log(self.events / (self.hours * limit_per_hour))
+        return float(_probability(self.threshold + above))
+
+
+def tail(means: Sequence[np.ndarray], hours: float, pause: int) -> Tail:
+    """The tail of the means along streams."""
+    counts = [sum(len(detections(m, c, pause)) for m in means) for c in CUTOFFS]
+    start = int(np.argmax(np.array(counts) <= TAIL_EVENTS))
+    threshold = float(CUTOFFS[start])
+    loudest = [
+        float(m[at : at + pause].max()) for m in means for at in detections(m, threshold, pause)
+    ]
+    base = float(_logit(np.array(threshold)))
+    scale = float(np.mean(_logit(np.array(loudest)) - base)) if loudest else SMALLEST_SCALE
+    return Tail(base, max(scale, SMALLEST_SCALE), len(loudest), hours)
+
+
+def _logit(p: np.ndarray) -> np.ndarray:
+    p = np.clip(p, 1 / 512, 511 / 512)
+    return np.asarray(np.log(p / (1 - p)))
+
+
+def _probability(logit: float) -> float:
+    return 1 / (1 + float(np.exp(-logit)))

@@ -125,6 +125,45 @@ def evaluate(
         click.echo(f"Report: {page}")
 
 
+@cli.command("tune-cutoff")
+@click.option("--ambient", type=FOLDER, required=True, help="Folder of audio without the phrase.")
+@click.option("--positives", type=FOLDER, help="Folder of recordings of the phrase.")
+@click.option(
+    "--false-accepts-per-hour",
+    "limit",
+    default=0.5,
+    show_default=True,
+    type=click.FloatRange(0, 100, min_open=True),
+)
+@click.option("--workers", default=0, help="Worker processes; 0 means one per core.")
+@click.argument("model", type=FOLDER)
+def tune_cutoff(
+    ambient: Path, positives: Path | None, limit: float, workers: int, model: Path
+) -> None:
+    """Choose the cutoff of MODEL (.tflite) anew, from the audio of its room, and write it into its
+    manifest; nothing is trained."""
+    from trainer.machine import cores
+    from trainer.wakeword.cutoff import tune
+    from trainer.workers import Workers
+
+    start_log()
+    with Workers(workers or cores()) as pool:
+        figures = tune(model, ambient, positives, limit, pool)
+    click.echo(f"{figures['hours']:.2f} h of ambient audio; limit {limit:g} false accepts an hour")
+    for name in ("old", "new"):
+        at = figures[name]
+        recall = (
+            ", recall {:.3f} (95 %: {:.3f} to {:.3f})".format(at["recall"], *at["recall_interval"])
+            if "recall" in at
+            else ""
+        )
+        click.echo(
+            f"{name} cutoff {at['cutoff']:.2f}: {at['false_accepts_per_hour']:.2g} false accepts "
+            f"an hour expected{recall}"
+        )
+    click.echo(f"Written: {model.with_suffix('.json')}")
+
+
 @cli.command("captured")
 @click.option("--workers", default=0, help="Worker processes; 0 means one per core.")
 @click.argument("model", type=FOLDER)

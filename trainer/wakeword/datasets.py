@@ -22,13 +22,16 @@ from trainer.downloads import Archive, fetch_to, unpack
 from trainer.errors import UserError
 from trainer.log import log, minutes
 from trainer.rejected import Rejected
+from trainer.steps import read_record, write_record
 from trainer.store import Clips, Row, audio_row, build
 from trainer.wakeword.frames import Frames
 from trainer.workers import Workers
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
-KINDS = ("rooms", "noise", "negatives")
-AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".opus"}
+KINDS = ("rooms", "noise", "speech", "negatives")
+STARTER = ("starter_speech", "starter_music")
+AUDIO = {".wav", ".flac", ".mp3", ".ogg", ".opus", ".g722", ".gsm"}
+TEXTS = "texts.json"
 PIECE_SECONDS = 10.0
 FILES_PER_CHUNK = 50
 PIECES_PER_CHUNK = 500
@@ -45,6 +48,7 @@ class Dataset:
     licence: str
     megabytes: int
     files: tuple[Archive, ...]
+    says: dict[str, list[str]]  # word -> names of files that say it, where no text is beside them
 
 
 def read_catalogue(path: Path = CATALOGUE) -> list[Dataset]:
@@ -59,6 +63,7 @@ def read_catalogue(path: Path = CATALOGUE) -> list[Dataset]:
                 t["licence"],
                 int(t["megabytes"]),
                 tuple(Archive(**file) for file in t["files"]),
+                t.get("says", {}),
             )
             for name, t in tables.items()
         ]
@@ -173,7 +178,8 @@ def _convert(dataset: Dataset, files: Path, home: Path, workers: Workers) -> Non
     if dataset.kind == "negatives":
         _convert_features(dataset, files, home, workers)
         return
-    found = tuple(str(p) for p in sorted(files.rglob("*")) if p.suffix.lower() in AUDIO)
+    sounds = (p for p in sorted(files.rglob("*")) if p.suffix.lower() in AUDIO)
+    found = tuple(str(p) for p in sounds if not p.is_symlink())
     if not found:
         raise UserError(f"{dataset.name}: no audio in {files}")
     store = home / "clips"
@@ -182,8 +188,44 @@ def _convert(dataset: Dataset, files: Path, home: Path, workers: Workers) -> Non
     build(store, _read_files, (dataset.kind, found), chunks, label, workers)
     refused = rejected.read(store / rejected.FILE)
     rejected.report(refused, len(found), dataset.name, store / rejected.FILE)
+    if dataset.kind == "speech":
+        write_record(store / TEXTS, _texts_of(found, dataset.says))
     used, hours = len(found) - len(refused), Clips(store).seconds / 3600
     log.info("%s: %d files, %.1f h", dataset.name, used, hours)
+
+
+def _texts_of(files: Sequence[str], says: dict[str, list[str]]) -> dict[str, str]:
+    """What files say, by their number: of the text beside them (name.txt for name_desc_fr.ogg), or
+    the words that the catalogue tells."""
+    texts: dict[str, str] = {}
+    for number, path in enumerate(map(Path, files)):
+        stem = path.stem.partition("_desc")[0]
+        beside = path.with_name(f"{stem}.txt")
+        text = beside.read_text(encoding="utf-8", errors="replace") if beside.exists() else ""
+        text += " ".join(word for word, names in says.items() if path.stem in names)
+        if text:
+            texts[str(number)] = text.lower()
+    return texts
+
+
+def groups_that_say(store: Path, phrases: Sequence[str]) -> tuple[int, ...]:
+    """Groups of a speech store whose text holds one of the phrases."""
+    texts = read_record(store / TEXTS)
+    wanted = [phrase.lower() for phrase in phrases]
+    return tuple(int(n) for n, text in texts.items() if any(one in text for one in wanted))
+
+
+def fetch_starter(data_dir: Path, workers: Workers) -> None:
+    """The starter sets, where they are missing: real speech and music, small enough for everybody.
+
+    Raises UserError.
+    """
+    known = [one for one in read_catalogue() if one.name in STARTER]
+    folder = data_dir / "training_datasets"
+    if any(not (folder / one.name / "ready").exists() for one in known):
+        size = sum(one.megabytes for one in known)
+        log.info(f"fetching real speech and music (once): {size} MB; --no-starter goes without")
+        set_up(known, STARTER, folder, workers, cleanup_archives=True, cleanup_files=True)
 
 
 def _read_files(plan: tuple[str, tuple[str, ...]], chunk: int) -> Iterator[Row | Rejected]:

@@ -16,7 +16,7 @@ from trainer.run import Run
 from trainer.steps import fingerprint, write_record
 from trainer.store import Clips, build
 from trainer.wakeword import amounts, inventory, phrases, preparation, recordings, report, synthesis
-from trainer.wakeword.datasets import downloaded
+from trainer.wakeword.datasets import downloaded, fetch_starter, groups_that_say
 from trainer.wakeword.engines import kokoro, usable_engines
 from trainer.wakeword.export import esphome
 from trainer.wakeword.given import Given
@@ -174,6 +174,12 @@ class Pipeline:
             count = int(Clips(store).seconds / amounts.SECONDS_PER_NEGATIVE)
             part = store.parent.name
             found[f"noise_{part}"] = self._features("noise", "noise", store, count, part)
+        for store in self._downloaded["speech"]:
+            count = int(Clips(store).seconds / amounts.SECONDS_PER_NEGATIVE)
+            part, without = store.parent.name, groups_that_say(store, self.given.phrases)
+            found[f"real_{part}"] = self._features(
+                "real", "speech", store, count, part, chain=GENTLE, without=without
+            )
         for store in self._downloaded["negatives"]:
             found[f"negatives_{store.name}"] = store
         return found | self._own_features()
@@ -201,7 +207,13 @@ class Pipeline:
 
     @cached_property
     def _downloaded(self) -> dict[str, list[Path]]:
-        return downloaded(self.run.settings.data_dir)
+        s = self.run.settings
+        if s.starter and not s.quick:
+            try:
+                fetch_starter(s.data_dir, self.run.workers)
+            except UserError as error:
+                log.warning(f"the run goes on without the starter sets: {error}")
+        return downloaded(s.data_dir)
 
     @cached_property
     def _generated_noise(self) -> Path:

@@ -42,6 +42,7 @@ class FeaturePlan:
     count: int
     seed: int
     chain: Chain = DEFAULT_CHAIN
+    without: tuple[int, ...] = ()  # groups of clips that are not used
     varied: bool = False  # recordings: also speaker perturbation, which synthesis does by itself
 
 
@@ -107,11 +108,13 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     quiet = rng.random() < 0.5
     at = first_sound = int(rng.uniform(0, 3.5) * SAMPLE_RATE_HZ) if quiet else 0
     order = np.random.default_rng([plan.seed, 29]).permutation(len(clips))
+    if plan.without:
+        order = order[~np.isin(clips.index["group"][order], plan.without)]
     group, step = -1, 0
     # walk the clips so that each is used before any comes again
-    first = number * max(1, len(clips) // plan.count) if plan.count <= len(clips) else number
+    first = number * max(1, len(order) // plan.count) if plan.count <= len(order) else number
     while at < NEGATIVE_SAMPLES:
-        i = int(order[(first + step) % len(clips)])
+        i = int(order[(first + step) % len(order)])
         group = int(clips.index["group"][i]) if group < 0 else group
         word = clips[i]
         if plan.varied:

@@ -15,7 +15,7 @@ FEATURES = (
     "features_phrase features_confusable features_speech features_broken features_noise "
     "features_personal features_broken_personal features_negative "
     "features_neural_phrase features_neural_broken features_neural_confusable "
-    "features_neural_speech"
+    "features_neural_speech features_real"
 )
 OF_SAMPLES = (
     "synthesize_phrase synthesize_confusable features_phrase features_confusable "
@@ -94,6 +94,12 @@ class WakeWordSettings(Settings):
         None,
         "Text from which other speech is synthesized; needed for languages without a word list.",
         steps="always",
+    )
+    starter: bool = setting(
+        True,
+        "Fetch the starter sets before a full run, where they are missing: 300 MB of real speech "
+        "and music that must not wake the device.",
+        steps="none",
     )
     engine: str = setting(
         "auto",

@@ -7,9 +7,11 @@ import http.server
 import io
 import json
 import os
+import subprocess
 import tarfile
 import threading
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -237,5 +239,35 @@ def test_missing_file_and_too_little_disk_are_one_line(tmp_path, served, workers
 
 def test_the_projects_own_catalogue_is_whole():
     found = corpora.read_catalogue()
-    assert {c.kind for c in found} == {"rooms", "noise", "negatives"}
+    assert {c.kind for c in found} == set(corpora.KINDS)
     assert all(c.licence and c.megabytes and c.files for c in found)
+
+
+def test_speech_of_debian_packages(tmp_path, served, workers, rng):
+    """Links are not used twice; what says the phrase is known by its text or by the catalogue."""
+    folder, url = served
+    home = tmp_path / "package"
+    (home / "DEBIAN").mkdir(parents=True)
+    (home / "DEBIAN" / "control").write_text(
+        "Package: stamps\nVersion: 1\nArchitecture: all\nMaintainer: A <a@b.c>\nDescription: d\n"
+    )
+    for name in ("disk", "penguin_desc", "penguin_desc_fr"):
+        (home / f"{name}.wav").write_bytes(wav(rng))
+    (home / "penguin.txt").write_text("Penguin\nfr.utf8=Un Manchot.\n")
+    (home / "again.wav").symlink_to("disk.wav")
+    subprocess.run(["dpkg-deb", "--build", home, folder / "stamps_1_all.deb"], check=True)
+    (found,) = catalogue(tmp_path, stamps=("speech", [{"url": f"{url}/stamps_1_all.deb"}]))
+    set_up([replace(found, says={"computer": ["disk"]})], tmp_path, workers)
+    store = tmp_path / "sets/stamps/clips"
+    assert len(Clips(store)) == 3
+    assert corpora.groups_that_say(store, ["computer"]) == (0,)
+    assert corpora.groups_that_say(store, ["Un manchot"]) == (1, 2)
+    assert corpora.groups_that_say(store, ["hey jarvis"]) == ()
+
+
+def test_starter_sets_have_checksums_and_free_licences():
+    for one in corpora.read_catalogue():
+        if one.name in corpora.STARTER:
+            assert all(len(archive.sha256) == 64 for archive in one.files)
+            assert "NC" not in one.licence
+            assert "ND" not in one.licence
