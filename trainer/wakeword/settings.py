@@ -8,7 +8,7 @@ from pydantic import field_validator
 from trainer import models
 from trainer.settings import Count, Fraction, Settings, setting
 
-QUICK = {"samples": 3000, "neural_samples": 240, "training_steps": 3000, "speech_hours": 2.0}
+QUICK = {"samples": 3000, "neural_samples": 160, "training_steps": 3000, "speech_hours": 2.0}
 TASK = "detection"
 SYNTHESIZE = "synthesize_phrase synthesize_confusable synthesize_speech synthesize_neural"
 FEATURES = (
@@ -55,7 +55,7 @@ class WakeWordSettings(Settings):
     training_steps: int = setting(25_000, "Training steps.", steps="train", ge=50, le=10_000_000)
     quick: bool = setting(
         False,
-        "A smaller run for a first look: 3000 samples (240 by neural voices), 2 h of speech, "
+        "A smaller run for a first look: 3000 samples, 160 more by neural voices, 2 h of speech, "
         "3000 steps.",
         steps="none",
     )

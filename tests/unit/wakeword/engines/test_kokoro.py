@@ -20,7 +20,7 @@ from trainer.wakeword.settings import WakeWordSettings
         ("hey jarvis!", "en-us", "hˈA ʤˈɑɹvɪs!"),
         ("father, bird", "en-us", "fˈɑðəɹ, bˈɜɹd"),
         ("bird hair near go", "en", "bˈɜːd hˈɛː nˌɪə ɡˈQ"),
-        ("little bottle button", "en-us", "lˈɪɾᵊl bˈɑɾᵊl bˈʌtᵊn"),
+        ("little bottle button", "en-us", "lˈɪTᵊl bˈɑTᵊl bˈʌtᵊn"),
         ("hola casa llave", "es", "ˈola kˈasa ʎˈaβe"),
         ("bonjour maison vin", "fr", "bɔ̃ʒˈuʁ mɛzˈɔ̃ vˈɛ̃"),
         ("ciao gli amici", "it", "ʧˈao ʎɪ amˈiʧɪ"),
