@@ -13,6 +13,7 @@ from trainer.wakeword.engines import (
     draw_voice,
     espeak,
     flite,
+    kokoro,
     piper,
     those_that_agree,
     usable_engines,
@@ -22,7 +23,8 @@ from trainer.wakeword.engines import (
 def write(text: str, language: str, engine: str, count: int, data_dir: Path) -> list[Path]:
     """`count` clips of each engine in work/test_sample, logged with voice and phonemes.
 
-    The first engine's are <phrase>.wav, those of others <phrase>_<engine>.wav. Raises UserError.
+    The first engine's are <phrase>.wav, those of others <phrase>_<engine>.wav. Neural voices speak
+    where they are there, or asked for by name (then they are fetched). Raises UserError.
     """
     phrase = phrases.clean(text)
     (spoken,) = phrases.several([phrase], language)
@@ -44,13 +46,41 @@ def write(text: str, language: str, engine: str, count: int, data_dir: Path) -> 
             voice = draw_voice(rng, language, (name,))
             clips.append((voice.speak(spoken), f"voice {voice.name}"))
         made += _write(clips, name, phrase, language, folder, first=not made)
-    tools = data_dir / "tools"
-    model = piper.find(tools, language) if {"auto", "piper"} & set(engine.split(",")) else None
+    tools, wanted = data_dir / "tools", {name.strip() for name in engine.split(",")}
+    voices = _neural_voices(spoken, language, wanted, tools)
+    if voices:
+        log.info(f"kokoro reads [{kokoro.phonemes(spoken, espeak.accents(language)[0])}]")
+        rng = np.random.default_rng([seed, len(made)])
+        clips = []
+        for _ in range(count):
+            speaker = voices.draw(rng, language)
+            clips.append((voices.speak(spoken, speaker), f"voice {speaker.name}"))
+        made += _write(clips, "kokoro", phrase, language, folder, first=not made)
+    model = piper.find(tools, language) if {"auto", "piper"} & wanted else None
     if model:
         log.info(f"piper reads [{' '.join(espeak.phonemes(spoken, language))}]")
         clips = _of_piper(model, spoken, count, seed, data_dir, folder / "piper")
         made += _write(clips, "piper", phrase, language, folder, first=not made)
     return made
+
+
+def _neural_voices(
+    spoken: str, language: str, wanted: set[str], tools: Path
+) -> kokoro.Kokoro | None:
+    """The neural voices, if they are to speak. Raises UserError where they cannot, but are asked
+    for by name."""
+    if "kokoro" in wanted:
+        kokoro.check(spoken, language)
+        return kokoro.Kokoro(kokoro.fetch(tools))
+    folder = kokoro.find(tools) if "auto" in wanted else None
+    if folder is None:
+        return None
+    try:
+        kokoro.check(spoken, language)
+    except UserError as error:
+        log.info(f"kokoro is left out: {error}")
+        return None
+    return kokoro.Kokoro(folder)
 
 
 def _write(
