@@ -1,7 +1,7 @@
 """Batches for streaming models: batch i is a function of (seed, i)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -53,12 +53,18 @@ class HeldOut:
     phrases: list[Part]
     ambient: list[Part]  # what a device receives for hours
     confusables: list[Part]  # similar phrases, which are rare in ambient audio
+    real: list[Part] = field(default_factory=list)  # those of `ambient` that were recorded
 
     @property
     def ambient_hours(self) -> float:
         """Length of the ambient clips."""
-        lengths = (frames.index["length"][clips] for frames, clips in self.ambient)
-        return sum(float(length.sum()) for length in lengths) / 360_000
+        return hours_of(self.ambient)
+
+
+def hours_of(parts: Sequence[Part]) -> float:
+    """Length of clips."""
+    lengths = (frames.index["length"][clips] for frames, clips in parts)
+    return sum(float(length.sum()) for length in lengths) / 360_000
 
 
 @dataclass(frozen=True)

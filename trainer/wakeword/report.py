@@ -49,6 +49,7 @@ def _training_cards(record: Record) -> list[Card]:
     export, held, client = record["export"], record["export"]["held_out"], record["client"]
     low, high = wilson(round(held["recall"] * held["positives"]), held["positives"])
     clips = f"{held['positives']} held-out clips in rooms, in noise as loud as the voice"
+    source = "recordings" if held["real"] else "synthetic audio: take it as a hint"
     hours = f"{held['hours']:.2f} h of held-out speech and noise"
     accepted = f"{held['confusables_accepted']} of {held['confusables']}"
     measured = f"{export['arena_measured']} measured" if export["arena_measured"] else "a guess: "
@@ -57,6 +58,7 @@ def _training_cards(record: Record) -> list[Card]:
     cards = (
         (percent(held["recall"]), f"recall on {clips} (95 %: {percent(low)} to {percent(high)})"),
         (f"{held['false_accepts_per_hour']:.1f} / h", f"false accepts in {hours}"),
+        (f"{held['expected_per_hour']:.2g} / h", f"false accepts to expect, by {source}"),
         (accepted, "false accepts in clips of 6 s full of confusable phrases"),
         (f"{export['cutoff']:.2f} x {export['window']}", "cutoff and sliding window"),
         (f"{export['bytes'] / 1000:.0f} kB", arena),

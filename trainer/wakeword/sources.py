@@ -9,6 +9,7 @@ from trainer.wakeword.frames import Frames
 from trainer.wakeword.preparation import AFTER_MARK_FRAMES, BEFORE_MARK_FRAMES
 
 HELD_OUT = 10  # one voice, or clip, in ten is held out for the choice of weights and cutoff
+REAL = ("real", "negatives")  # of recordings of people and places
 POSITIVE = ("phrase", "neural_phrase", "personal")
 # of a batch, by name or its first word; what is there is scaled to a sum of 1
 SHARES = {"phrase": 0.3, "personal": 0.2, "confusable": 0.2, "broken": 0.06, "broken_personal": 0.1}
@@ -25,6 +26,7 @@ def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], HeldOut]:
     ambient: list[Part] = []
     confusables: list[Part] = []
     phrases: list[Part] = []
+    real: list[Part] = []
     better = sum(name in prepared for name in POSITIVE[1:])
     for name, folder in prepared.items():
         frames = Frames(folder)
@@ -50,6 +52,8 @@ def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], HeldOut]:
         elif len(out):
             similar = name.endswith(("confusable", "broken"))
             (confusables if similar else ambient).append((frames, out))
+            if name.startswith(REAL):
+                real.append((frames, out))
     if not phrases:
         raise KeyError("no features of the phrase")
-    return sources, HeldOut(phrases, ambient, confusables)
+    return sources, HeldOut(phrases, ambient, confusables, real)
