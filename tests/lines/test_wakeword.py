@@ -195,6 +195,7 @@ def test_python_gives_what_the_command_line_gives(run, recordings):
         "negative_samples": str(recordings / "others"),
     }
     numbers = {"samples": 150, "speech_hours": 0.15, "training_steps": 300, "workers": 2}
+    numbers |= {"neural_samples": 0, "starter": False}
     again = wakeword.train("hey buster", data_dir=recordings, **numbers, **folders)
     assert again.folder == result.folder
     assert again.figures == result.figures
