@@ -2,13 +2,14 @@ COMPOSE ?= docker compose
 RUN = $(COMPOSE) run --rm
 IN_TEST = $(RUN) test sh -c 'setup_python_venv --dev >/dev/null && cd /opt/voicekiln && exec "$$@"' sh
 PYTHON = /data/.venv/bin/python
+MODELS ?= data/output
 
 # CMU AN4: unpacked as it is published, or a folder with train.csv (and test.csv)
 AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
 
-.PHONY: help wakeword an4 test test-images test-piper test-esphome lint format docs bench lock
+.PHONY: help wakeword an4 test test-images test-piper test-esphome lint format docs bench peers lock
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -49,6 +50,13 @@ docs: ## Write docs/settings.md from the settings (needs the Python environment 
 bench: ## Speed of every stage next to the plain way and the reference trainer
 	$(COMPOSE) build test
 	$(IN_TEST) $(PYTHON) -m bench
+
+peers: ## Our wake words beside released ones: make peers PHRASES="alexa" POSITIVES=dir AMBIENT=dir [MODELS=data/output]
+	@test -d "$(POSITIVES)" -a -d "$(AMBIENT)" || { echo 'give POSITIVES (a folder for each phrase) and AMBIENT (other audio)' >&2; exit 2; }
+	$(COMPOSE) build test
+	$(RUN) --volume "$(abspath $(POSITIVES)):/positives:ro" --volume "$(abspath $(AMBIENT)):/ambient:ro" \
+		--volume "$(abspath recipes/wakeword):/out" test sh -c 'setup_python_venv --dev >/dev/null && cd /opt/voicekiln && exec "$$@"' sh \
+		$(PYTHON) -m bench.peers --positives /positives --ambient /ambient --models $(patsubst data/%,/data/%,$(MODELS)) --out /out $(PHRASES)
 
 lock: ## Resolve pyproject.toml into requirements/*.lock again (needs uv here)
 	requirements/lock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -96,7 +97,27 @@ def tiny_voices():
         for number, name in enumerate(("af_a", "am_b", "bf_c", "ef_d")):
             style = np.full((510, 256), 0.05 + 0.02 * number, np.float32)
             style.tofile(folder / "voices" / f"{name}.bin")
-        (folder / "ready").touch()
+        digest = hashlib.sha256((folder / "kokoro.onnx").read_bytes()).hexdigest()
+        (folder / "ready").write_text(digest)
         return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder():
+    """Writes a speaker encoder of eight random units into a folder of tools; its path."""
+
+    def write(tools: Path) -> Path:
+        rng = np.random.default_rng(0)
+        shapes = {"linear.weight": (16, 8), "linear.bias": (16,)}
+        for layer, width in enumerate((40, 8, 8)):
+            shapes |= {f"lstm.weight_ih_l{layer}": (32, width), f"lstm.weight_hh_l{layer}": (32, 8)}
+            shapes |= {f"lstm.bias_{kind}_l{layer}": (32,) for kind in ("ih", "hh")}
+        path = tools / "speakers" / "encoder.npz"
+        path.parent.mkdir(parents=True)
+        weights = {k: rng.normal(0, 0.5, v).astype(np.float32) for k, v in shapes.items()}
+        np.savez(path, **weights)
+        return path
 
     return write

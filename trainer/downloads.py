@@ -7,6 +7,7 @@ on. A file that exists under its final name is whole and checked.
 import hashlib
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -25,6 +26,7 @@ class Archive:
 
     url: str
     sha256: str = ""
+    md5: str = ""  # where its publisher gives no other
 
     @property
     def name(self) -> str:
@@ -42,6 +44,12 @@ def fetch_to(archive: Archive, path: Path) -> str:
         raise UserError(
             f"{archive.url}: sha256 is {digest}, not {archive.sha256}; the file was removed: try "
             "again, or ask its publisher"
+        )
+    if archive.md5 and digest_of(part, "md5") != archive.md5:
+        part.unlink()
+        raise UserError(
+            f"{archive.url}: its MD5 is not {archive.md5}; the file was removed: try again, or ask "
+            "its publisher"
         )
     part.rename(path)
     return digest
@@ -91,6 +99,17 @@ def _curl(archive: Archive, part: Path) -> None:
         )
 
 
+def fetch_wheels(lock: Path, folder: Path) -> list[Path]:
+    """The wheels of a lock with hashes, from the Python package index; none is installed or run.
+
+    Raises ProgramError.
+    """
+    options = "--quiet --no-deps --only-binary=:all: --require-hashes".split()
+    command = [sys.executable, "-m", "pip", "download", *options]
+    run([*command, "--requirement", str(lock), "--dest", str(folder)], timeout_seconds=1200)
+    return sorted(folder.glob("*.whl"))
+
+
 def _remote_size(url: str) -> int:
     """Bytes, or 0 if the server does not say."""
     done = subprocess.run(
@@ -109,8 +128,13 @@ def _remote_size(url: str) -> int:
 
 def sha256_of(path: Path) -> str:
     """Of a file's content, in hexadecimal."""
+    return digest_of(path, "sha256")
+
+
+def digest_of(path: Path, algorithm: str) -> str:
+    """Of a file's content, in hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def unpack(path: Path, target: Path) -> None:

@@ -330,13 +330,17 @@ def test_a_cutoff_is_chosen_anew(result, home, tmp_path, workers):
         tune(tmp_path / "a.tflite", tmp_path / "room", None, 0.5, workers)
 
 
-def test_neural_voices_take_part(tmp_path, tiny_voices, make_run):
-    """Clips, features and sources of neural voices."""
+def test_neural_voices_take_part(tmp_path, tiny_voices, tiny_encoder, make_run):
+    """Clips, features and sources of neural voices, and how different all voices are."""
     tiny_voices(tmp_path / "tools" / "kokoro")
+    tiny_encoder(tmp_path / "tools")
     given = {**SMALL, "data_dir": str(tmp_path), "samples": "60", "neural_samples": "25"}
     made = Pipeline(make_run(WakeWordSettings, "wakeword", "x", **given), "computer", "Computer")
     for kind, many in (("phrase", 25), ("confusable", 13), ("speech", 7)):
         assert len(Clips(made.synthesized[f"neural_{kind}"])) == many
+    scores = made.clips.diversity
+    assert scores["of_each"].keys() == {"speech", "neural_speech"}
+    assert scores["vendi_score"] > 1
     sources, held_out = sources_of(made.features)
     named = {one.name: one for one in sources}
     assert named["neural_phrase"].label == 1.0

@@ -120,7 +120,7 @@ TEXTS = [
 @pytest.mark.parametrize("kind", ["generator", "voice"])
 def test_speaks_all_texts_and_goes_on_where_it_was(kind, request, tmp_path):
     model = piper.find(request.getfixturevalue(kind), "en")
-    assert model.speakers == (8 if kind == "generator" else 4)
+    assert [one.speakers for one in model.models] == [8 if kind == "generator" else 4]
     piper.render(Path(sys.executable), model, TEXTS[:2], tmp_path, 2, 1)
     first = {p.name: p.stat().st_mtime_ns for p in tmp_path.glob("*.wav")}
     assert set(first) == {"0000000.wav", "0000001.wav"}
@@ -156,10 +156,26 @@ def test_finds_the_language_and_prefers_the_generator(generator, voice, tmp_path
     for folder in (generator, voice):
         for path in folder.iterdir():
             (tmp_path / path.name).write_bytes(path.read_bytes())
-    assert piper.find(tmp_path, "en").path.suffix == ".pt"
+    assert piper.find(tmp_path, "en").generator
     (tmp_path / "tiny.pt.json").write_text("{}")
     with pytest.raises(UserError, match="is not a Piper configuration"):
         piper.find(tmp_path, "en")
+
+
+def test_all_voices_of_a_language_speak(voice, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.onnx").write_bytes((voice / "tiny.onnx").read_bytes())
+        configuration(tmp_path / f"{name}.onnx", 4)
+    found = piper.find(tmp_path, "en")
+    assert [one.path.stem for one in found.models] == ["one", "two"]
+    assert found.key.count("onnx:") == 2
+    texts = [(n, "hey buster") for n in range(12)]
+    (tmp_path / "one.onnx").rename(tmp_path / "gone")  # its share of the texts is missing
+    with pytest.raises(ProgramError, match=r"one\.onnx"):
+        piper.render(Path(sys.executable), found, texts, tmp_path / "out", 2, 1)
+    (tmp_path / "gone").rename(tmp_path / "one.onnx")
+    piper.render(Path(sys.executable), found, texts, tmp_path / "out", 2, 1)
+    assert len(list((tmp_path / "out").glob("*.wav"))) == 12
 
 
 def test_a_damaged_model_is_one_line(tmp_path):

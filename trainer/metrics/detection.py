@@ -97,6 +97,18 @@ def tail(means: Sequence[np.ndarray], hours: float, pause: int) -> Tail:
     return Tail(base, max(scale, SMALLEST_SCALE), len(loudest), hours)
 
 
+def other_half(means: Sequence[np.ndarray], hours: float, pause: int, limit: float) -> float:
+    """False accepts an hour where the cutoff comes from one half of streams and they are counted
+    in the other, both ways: what a promise of `limit` an hour is worth."""
+    halves = means[::2], means[1::2]
+    count = 0
+    for chosen, counted in (halves, halves[::-1]):
+        share = sum(map(len, chosen)) / max(1, sum(map(len, means)))
+        cutoff = tail(chosen, hours * share, pause).cutoff(limit)
+        count += sum(len(detections(one, cutoff, pause)) for one in counted)
+    return count / hours
+
+
 def _logit(p: np.ndarray) -> np.ndarray:
     p = np.clip(p, 1 / 512, 511 / 512)
     return np.asarray(np.log(p / (1 - p)))

@@ -183,6 +183,23 @@ def sort_captured(workers: int, model: Path, folder: Path) -> None:
 
 
 @cli.command()
+@click.option("--language", required=True, help="Language of the voices, such as de or pt-br.")
+@click.option(
+    "--source", envvar="PIPER_VOICES_URL", default="", help="A copy of Piper's files, by address."
+)
+@data_dir
+@click.argument("names", nargs=-1)
+def voices(language: str, source: str, data_dir: Path, names: tuple[str, ...]) -> None:
+    """Fetch Piper's voices of a language for train_wake_word: those that are free, or NAMES.
+    `generator` is the English model that mixes 904 speakers."""
+    from trainer.wakeword.voices import set_up
+
+    start_log()
+    made = set_up(language_tag(language), names, data_dir / "tools", source)
+    log.info(f"{len(made)} voices for '{language}' are in {data_dir / 'tools' / 'piper'}")
+
+
+@cli.command()
 @click.option(
     "--cleanup-archives/--no-cleanup-archives",
     default=False,

@@ -1,10 +1,10 @@
 """How good a model is: the exported file on real audio, with the device's window and pause."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -33,7 +33,7 @@ SETTLE_SECONDS = 1.0  # faint noise before and after a clip: a device listens be
 
 @dataclass(frozen=True)
 class Outputs:
-    """uint8 outputs of the model along one file, or one phrase of a take."""
+    """Outputs (0 to 256) of the model along one file, or one phrase of a take."""
 
     path: str  # of a take with the place in it
     values: np.ndarray
@@ -139,11 +139,30 @@ def evaluate(
     same rules as for training, is rejected. Raises UserError.
     """
     found = load(model, cutoff, window)
+    measure(found, partial(Streamed, str(model)), positives, ambient, workers)
+    return found
+
+
+class Detector(Protocol):
+    """A model that listens, from a fresh state at each call."""
+
+    def __call__(self, blocks: Iterable[Audio]) -> np.ndarray:
+        """Outputs (0 to 256) along blocks of audio at 16 kHz, one every `Evaluation.stride`."""
+
+
+def measure(
+    found: Evaluation,
+    opened: Callable[[], Detector],
+    positives: Path | None,
+    ambient: Path | None,
+    workers: Workers,
+) -> None:
+    """Fill `found` by any detector; each worker process opens its own. Raises UserError."""
     phrases = files_of(positives) if positives else []
     streams = files_of(ambient) if ambient else []
     check_no_contradiction(phrases, streams)
     runs = [(path, "phrase") for path in phrases] + [(path, "stream") for path in streams]
-    outcomes = workers.run(partial(_run_file, str(model)), runs, "evaluation")
+    outcomes = workers.run(partial(_run_file, opened), runs, "evaluation")
     for (_, kind), results in zip(runs, outcomes, strict=True):
         for one in results:
             if isinstance(one, Rejected):
@@ -159,7 +178,6 @@ def evaluate(
             raise UserError(
                 f"{folder}: no {kind} can be used; such as {first.path}: {first.reason}"
             )
-    return found
 
 
 def load(model: Path, cutoff: float | None = None, window: int | None = None) -> Evaluation:
@@ -183,52 +201,71 @@ def peaks(model: Path, clips: Sequence[Path], workers: Workers) -> dict[str, flo
     """Highest sliding mean of each clip, or why it cannot be read."""
     found = load(model)
     runs = [(path, "clip") for path in clips]
-    outcomes = workers.run(partial(_run_file, str(model)), runs, "scoring")
+    outcomes = workers.run(partial(_run_file, partial(Streamed, str(model))), runs, "scoring")
     return {
         str(path): one if isinstance(one, Rejected) else float(found.means(one).max(initial=0))
         for path, (one, *_) in zip(clips, outcomes, strict=True)
     }
 
 
-def _run_file(model: str, run: tuple[Path, str]) -> list[Outputs | Rejected]:
+def _run_file(opened: Callable[[], Detector], run: tuple[Path, str]) -> list[Outputs | Rejected]:
     """One file through front-end and model. Kinds: "phrase": each repetition; "stream": the whole;
     "clip": the whole, with silence around it."""
     path, kind = run
-    stream = Stream(Path(model).read_bytes())
+    detector = opened()
     try:
         if kind == "phrase":
             take = read_take(path)
-            return [*(_run_phrase(stream, path, take, p) for p in take.phrases), *take.rejected]
+            return [*(_run_phrase(detector, path, take, p) for p in take.phrases), *take.rejected]
         blocks = read_stream(path, 60.0)
-        surrounded = [_quiet(), *blocks, _quiet()] if kind == "clip" else blocks
-        return [_run_blocks(stream, str(path), surrounded)]
+        surrounded = [quiet(), *blocks, quiet()] if kind == "clip" else blocks
+        return [_run_blocks(detector, str(path), surrounded)]
     except AudioError as error:
         return [Rejected(str(path), str(error))]
 
 
-def _run_phrase(stream: Stream, path: Path, take: Take, phrase: Phrase) -> Outputs:
-    stream.reset()
+def _run_phrase(detector: Detector, path: Path, take: Take, phrase: Phrase) -> Outputs:
     clip = take.samples[phrase.begin : phrase.end]
     end = SETTLE_SECONDS + (phrase.last - phrase.begin) / SAMPLE_RATE_HZ
     at = f" at {phrase.first / SAMPLE_RATE_HZ:.1f} s" if len(take.phrases) > 1 else ""
-    return _run_blocks(stream, f"{path}{at}", [_quiet(), clip, _quiet()], end)
+    return _run_blocks(detector, f"{path}{at}", [quiet(), clip, quiet()], end)
 
 
 def _run_blocks(
-    stream: Stream, name: str, blocks: Iterable[Audio], speech_end: float = float("nan")
+    detector: Detector, name: str, blocks: Iterable[Audio], speech_end: float = float("nan")
 ) -> Outputs:
-    """Block by block, so that memory stays small."""
-    front_end = FrontEnd()
-    outputs, rest, seconds = [], np.zeros((0, 40), np.uint8), 0.0
-    for block in blocks:
-        seconds += len(block) / SAMPLE_RATE_HZ
-        frames = np.concatenate([rest, front_end.push(to_int16(block))])
-        whole = len(frames) // stream.stride * stream.stride
-        outputs.append(stream(frames[:whole]))
-        rest = frames[whole:]
-    return Outputs(name, np.concatenate(outputs), seconds, speech_end)
+    samples = 0
+
+    def counted() -> Iterator[Audio]:
+        nonlocal samples
+        for block in blocks:
+            samples += len(block)
+            yield block
+
+    values = detector(counted())
+    return Outputs(name, values, samples / SAMPLE_RATE_HZ, speech_end)
 
 
-def _quiet() -> Audio:
+class Streamed:
+    """A `.tflite` of ours, behind the front-end of the clients."""
+
+    def __init__(self, model: str) -> None:
+        self._stream = Stream(Path(model).read_bytes())
+
+    def __call__(self, blocks: Iterable[Audio]) -> np.ndarray:
+        """Block by block, so that memory stays small."""
+        self._stream.reset()
+        front_end, stride = FrontEnd(), self._stream.stride
+        outputs, rest = [np.zeros(0, np.uint8)], np.zeros((0, 40), np.uint8)
+        for block in blocks:
+            frames = np.concatenate([rest, front_end.push(to_int16(block))])
+            whole = len(frames) // stride * stride
+            outputs.append(self._stream(frames[:whole]))
+            rest = frames[whole:]
+        return np.concatenate(outputs)
+
+
+def quiet() -> Audio:
+    """The faint noise around a clip."""
     count = int(SETTLE_SECONDS * SAMPLE_RATE_HZ)
     return np.random.default_rng(0).normal(0, 1e-4, count).astype(np.float32)

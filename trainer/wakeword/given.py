@@ -6,9 +6,16 @@ from pathlib import Path
 
 from trainer.errors import UserError
 from trainer.log import log
-from trainer.wakeword import captured, confusables, phrases, recordings, synthesis
+from trainer.wakeword import captured, confusables, diversity, phrases, recordings, synthesis
 from trainer.wakeword.confusables import Words
-from trainer.wakeword.engines import kokoro, piper, those_that_agree, usable_engines, usual_voice
+from trainer.wakeword.engines import (
+    IN_PROCESS,
+    kokoro,
+    piper,
+    those_that_agree,
+    usable_engines,
+    usual_voice,
+)
 from trainer.wakeword.settings import WakeWordSettings
 
 
@@ -29,7 +36,7 @@ class Given:
         self.negatives  # noqa: B018  (checks them)
         recordings.check_no_contradiction(self.files["personal"], self.files["negative"])
         self.piper  # noqa: B018  (looks for its model)
-        self.neural  # noqa: B018  (fetches it)
+        self.neural, self.encoder  # noqa: B018  (fetches them)
 
     @cached_property
     def phrases(self) -> tuple[str, ...]:
@@ -60,8 +67,8 @@ class Given:
         return engines
 
     @cached_property
-    def piper(self) -> piper.Model | None:
-        """Piper's model for the language, if there is one and the engines asked for allow it."""
+    def piper(self) -> piper.Models | None:
+        """Piper's models for the language, if there are any and the engines asked for allow it."""
         s = self.settings
         if not self._asked_for & {"auto", "piper"}:
             return None
@@ -69,8 +76,8 @@ class Given:
         found = piper.find(tools, s.language)
         if found is None and "piper" in self._asked_for:
             raise UserError(
-                f"no Piper model for '{s.language}' under {tools}: put its .pt or .onnx there, "
-                "with its .json"
+                f"no Piper voice for '{s.language}' under {tools}: run setup_voices "
+                f"--language={s.language}, or put a .pt or .onnx there, with its .json"
             )
         return found
 
@@ -93,6 +100,29 @@ class Given:
             if named:
                 raise
             log.warning(f"the run goes on without neural voices: {error}")
+            return None
+
+    @property
+    def voices(self) -> list[tuple[str, str]]:
+        """(who speaks, the licence of the voice), for the report."""
+        found = [(name, IN_PROCESS[name]) for name in self.engines]
+        if self.neural:
+            found.append((kokoro.title(), kokoro.licence()))
+        for one in self.piper.models if self.piper else ():
+            found.append((f"piper, {one.path.name}", one.licence or "not known: ask its publisher"))
+        return found
+
+    @cached_property
+    def encoder(self) -> Path | None:
+        """Speaker encoder, by which the diversity of voices is measured; None where it cannot be
+        fetched, or neural voices are not wanted and it is not there."""
+        tools = self.settings.data_dir / "tools"
+        if not self.settings.neural_samples:
+            return diversity.find(tools)
+        try:
+            return diversity.fetch(tools)
+        except UserError as error:
+            log.warning(f"the diversity of voices is not measured: {error}")
             return None
 
     @cached_property

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from trainer.metrics.detection import Curve, curve, sliding_mean, tail
+from trainer.metrics.detection import Curve, curve, other_half, sliding_mean, tail
 from trainer.models.streaming import StreamingSpec
 from trainer.wakeword.batches import HeldOut, hours_of
 from trainer.wakeword.evaluation import PAUSE_FRAMES
@@ -34,6 +34,7 @@ class _Choice:
     peaks: np.ndarray
     ambient_peaks: np.ndarray
     expected: float  # false accepts an hour at the cutoff
+    other_half: float  # ... in one half of the audio, where the other half gave the cutoff
 
 
 def choose(
@@ -79,6 +80,7 @@ def choose(
         "recall": float(np.mean(best.peaks > cutoff)),
         "false_accepts_per_hour": float(false),
         "expected_per_hour": best.expected,
+        "other_half_per_hour": best.other_half,
         "real": real,
         "curve": curve_values,
         "peaks": best.peaks.round(4).tolist(),
@@ -119,7 +121,9 @@ def _best_window(
             cutoff = max(cutoff, float(higher.max(initial=0.0)))
         if best is None or recall > best.recall + 0.005:
             loud = np.array([m.max() for m in means])
-            best = _Choice(recall, cutoff, window, det, highest, loud, loudest.rate(cutoff))
+            kept = other_half(means, hours, pause, limit_per_hour)
+            expected = loudest.rate(cutoff)
+            best = _Choice(recall, cutoff, window, det, highest, loud, expected, kept)
     assert best is not None  # WINDOWS is not empty
     return best
 

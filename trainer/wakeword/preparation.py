@@ -20,9 +20,12 @@ CHUNK = 64
 PHRASE_SAMPLES = int(3.2 * SAMPLE_RATE_HZ)
 EARLIEST_SAMPLES = int(0.9 * SAMPLE_RATE_HZ)  # devices ignore their first 0.74 s
 NEGATIVE_SAMPLES = int(6.4 * SAMPLE_RATE_HZ)
+PLAIN_SECONDS = 60
+GAP_SAMPLES = SAMPLE_RATE_HZ // 2  # of faint noise between recordings that follow each other
 DEFAULT_CHAIN = Chain()
 AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
 BEFORE_MARK_FRAMES = (-60, -16)  # the same clips without the end of the phrase must not wake
+HELD_OUT = 5  # one recording in five, of those with parts
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class FeaturePlan:
 
     Kinds: "phrase": one clip near the end of 3.2 s, with silence, noise or speech around it;
     "speech": clips one after another for 6.4 s; "broken": recordings of the phrase cut, reversed
-    and shuffled (voices and microphones without the phrase); "noise": noise, silence, sounds.
+    and shuffled (voices and microphones without the phrase); "noise": noise, silence, sounds;
+    "plain": clips one after another for a minute, as they were recorded.
     """
 
     kind: str
@@ -43,6 +47,7 @@ class FeaturePlan:
     seed: int
     chain: Chain = DEFAULT_CHAIN
     without: tuple[int, ...] = ()  # groups of clips that are not used
+    part: str = ""  # of the groups: "train" or "held out"; all, if empty
     varied: bool = False  # recordings: also speaker perturbation, which synthesis does by itself
 
 
@@ -58,10 +63,20 @@ def _augmenter(chain: Chain, rooms: str, noises: tuple[str, ...], total: int) ->
 
 def feature_chunk(plan: FeaturePlan, chunk: int) -> Iterator[Row]:
     """One chunk of a FeaturePlan: (uint8 frames, group, mark as frame or -1)."""
-    kinds = {"phrase": 0, "speech": 1, "broken": 2, "noise": 3}
+    kinds = {"phrase": 0, "speech": 1, "broken": 2, "noise": 3, "plain": 4}
     for number in range(chunk * CHUNK, min((chunk + 1) * CHUNK, plan.count)):
         rng = np.random.default_rng([plan.seed, 20 + kinds[plan.kind], number])
         yield _MAKERS[plan.kind](plan, number, rng)
+
+
+def _usable(plan: FeaturePlan, clips: Clips) -> np.ndarray:
+    """Numbers of the clips that the plan may use."""
+    groups = clips.index["group"]
+    usable = ~np.isin(groups, plan.without)
+    if plan.part:
+        wanted = usable & ((groups % HELD_OUT == 0) == (plan.part == "held out"))
+        usable = wanted if wanted.any() else usable  # a set of a few recordings
+    return np.flatnonzero(usable)
 
 
 def mark_frame(sample: int) -> int:
@@ -107,9 +122,7 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
     # speech after silence is the phrase
     quiet = rng.random() < 0.5
     at = first_sound = int(rng.uniform(0, 3.5) * SAMPLE_RATE_HZ) if quiet else 0
-    order = np.random.default_rng([plan.seed, 29]).permutation(len(clips))
-    if plan.without:
-        order = order[~np.isin(clips.index["group"][order], plan.without)]
+    order = np.random.default_rng([plan.seed, 29]).permutation(_usable(plan, clips))
     group, step = -1, 0
     # walk the clips so that each is used before any comes again
     first = number * max(1, len(order) // plan.count) if plan.count <= len(order) else number
@@ -198,15 +211,51 @@ def interrupt(samples: Audio, rng: np.random.Generator) -> Audio:
     return samples * gains
 
 
-_MAKERS = {"phrase": _phrase, "speech": _speech, "broken": _broken, "noise": _noise}
+def _plain(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
+    clips = _open(plan.clips)
+    total = PLAIN_SECONDS * SAMPLE_RATE_HZ
+    scene = rng.normal(0, 1e-4, total).astype(np.float32)
+    order = _usable(plan, clips)
+    at, step = 0, number * len(order) // plan.count
+    while at < total:
+        part = clips[int(order[step % len(order)])][: total - at]
+        scene[at : at + len(part)] += part
+        at, step = at + len(part) + GAP_SAMPLES, step + 1
+    return features(scene), number, -1
+
+
+_MAKERS = {
+    "phrase": _phrase,
+    "speech": _speech,
+    "broken": _broken,
+    "noise": _noise,
+    "plain": _plain,
+}
 
 
 def vary(samples: Audio, rng: np.random.Generator) -> Audio:
-    """Speaker perturbation: resampled by up to 22 %, tempo changed by up to a third."""
+    """Speaker perturbation: tempo changed by up to a third, often with a slower end; resampled,
+    more towards low voices: real ones are lower and more drawn out than neural ones."""
     if rng.random() < 0.67:
-        samples = change_tempo(samples, float(np.exp(rng.uniform(-0.3, 0.25))))
-    factor = float(np.exp(rng.uniform(-0.2, 0.2)))
+        tempo = float(np.exp(rng.uniform(-0.3, 0.25)))
+        if rng.random() < 0.5:
+            samples = slow_end(samples, rng.uniform(0.4, 0.8), tempo, rng.uniform(1.0, 1.7))
+        else:
+            samples = change_tempo(samples, tempo)
+    factor = float(np.exp(rng.uniform(-0.2, 0.3)))
     return audio.resample(samples, SAMPLE_RATE_HZ * factor, "QQ")
+
+
+def slow_end(samples: Audio, share: float, tempo: float, slower: float) -> Audio:
+    """At `tempo`, but `slower` times slower after `share` of it."""
+    cut = int(share * len(samples))
+    fade = min(80, cut, len(samples) - cut)
+    first = change_tempo(samples[: cut + fade], tempo)
+    last = change_tempo(samples[cut:], tempo / slower)
+    fade = min(fade, len(first), len(last))
+    rise = np.linspace(0, 1, fade, dtype=np.float32)
+    joined = first[len(first) - fade :] * (1 - rise) + last[:fade] * rise
+    return np.concatenate([first[: len(first) - fade], joined, last[fade:]])
 
 
 def break_phrase(samples: Audio, rng: np.random.Generator) -> Audio:

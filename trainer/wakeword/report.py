@@ -10,8 +10,9 @@ import numpy as np
 
 from trainer.metrics.bootstrap import wilson
 from trainer.metrics.detection import CUTOFFS
-from trainer.page import BLUE, GREY, INK, RED, Card, Page, Table, axes, legend, percent, svg
+from trainer.page import Card, Page, Table, percent
 from trainer.steps import Record
+from trainer.wakeword import plots
 from trainer.wakeword.evaluation import Evaluation
 
 Figures = Mapping[str, Any]  # JSON
@@ -38,10 +39,10 @@ def training_page(record: Record, trained: Path) -> Page:
         tables=_training_tables(record),
         notes=_notes(record),
     )
-    page.plot(_det_plot({"held-out clips": (recall, false)}, [point]), DET_CAPTION)
-    page.plot(_peaks_plot(peaks, loud, export["cutoff"]), PEAKS_CAPTION)
-    page.plot(_cutoff_plot(CUTOFFS, recall, false, export["cutoff"]), CUTOFF_CAPTION)
-    page.plot(_training_plot(metrics), "Training loss, and the score by which weights are chosen.")
+    page.plot(plots.det({"held-out clips": (recall, false)}, [point]), DET_CAPTION)
+    page.plot(plots.peaks(peaks, loud, export["cutoff"]), PEAKS_CAPTION)
+    page.plot(plots.cutoff(CUTOFFS, recall, false, export["cutoff"]), CUTOFF_CAPTION)
+    page.plot(plots.training(metrics), "Training loss, and the score by which weights are chosen.")
     return page
 
 
@@ -49,8 +50,10 @@ def _training_cards(record: Record) -> list[Card]:
     export, held, client = record["export"], record["export"]["held_out"], record["client"]
     low, high = wilson(round(held["recall"] * held["positives"]), held["positives"])
     clips = f"{held['positives']} held-out clips in rooms, in noise as loud as the voice"
-    source = "recordings" if held["real"] else "synthetic audio: take it as a hint"
-    hours = f"{held['hours']:.2f} h of held-out speech and noise"
+    kind = "recordings" if held["real"] else "synthetic speech and noise"
+    hours = f"{held['hours']:.2f} h of held-out {kind}"
+    limit = record["settings"]["false_accepts_per_hour"]["value"]
+    promise = f"{held['expected_per_hour']:.2g} / h", _promise(held, limit)
     accepted = f"{held['confusables_accepted']} of {held['confusables']}"
     measured = f"{export['arena_measured']} measured" if export["arena_measured"] else "a guess: "
     measured += "" if export["arena_measured"] else "TFLite Micro is not there for this processor"
@@ -58,14 +61,36 @@ def _training_cards(record: Record) -> list[Card]:
     cards = (
         (percent(held["recall"]), f"recall on {clips} (95 %: {percent(low)} to {percent(high)})"),
         (f"{held['false_accepts_per_hour']:.1f} / h", f"false accepts in {hours}"),
-        (f"{held['expected_per_hour']:.2g} / h", f"false accepts to expect, by {source}"),
+        promise,
         (accepted, "false accepts in clips of 6 s full of confusable phrases"),
         (f"{export['cutoff']:.2f} x {export['window']}", "cutoff and sliding window"),
         (f"{export['bytes'] / 1000:.0f} kB", arena),
         (f"{client['woke']} of {client['phrases']}", "clean clips wake pymicro-wakeword"),
         (f"{client['woke_wrongly']} of {client['others']}", "other sentences wake it"),
     )
-    return [Card(value, label) for value, label in (*cards, *_recordings_cards(record))]
+    more = [*_diversity_cards(record), *_recordings_cards(record)]
+    return [Card(value, label) for value, label in (*cards, *more)]
+
+
+def _promise(held: Mapping[str, Any], limit: float) -> str:
+    """What the cutoff promises, and what such a promise was worth on other audio."""
+    if not held["real"]:
+        return "false accepts to expect, by synthetic audio: take it as a hint"
+    ratio = held["other_half_per_hour"] / limit
+    return (
+        f"false accepts to expect, by {held['hours']:.1f} h of recordings; counted in the half of "
+        f"them that did not choose the cutoff: {ratio:.1f} times the limit of {limit:g} an hour"
+    )
+
+
+def _diversity_cards(record: Record) -> list[tuple[str, str]]:
+    """How different the synthesized voices are."""
+    found = record["diversity"]
+    if not found:
+        return []
+    real = "66 real people have 7.7"
+    label = f"diversity of {found['sentences']} synthesized sentences (Vendi score; {real})"
+    return [(f"{found['vendi_score']:.1f}", label)]
 
 
 def _recordings_cards(record: Record) -> list[tuple[str, str]]:
@@ -104,6 +129,7 @@ def _training_tables(record: Record) -> list[Table]:
         Table("Settings", ["setting", "value", "from"], settings),
         Table("Steps", ["step", "seconds", "key"], steps),
         Table("Operations", ["operation", "count"], operations),
+        Table("Voices", ["who speaks", "licence"], record["voices"]),
         Table("Versions", [], [[k, v] for k, v in record["versions"].items()]),
         *_recordings_tables(record),
     ]
@@ -120,6 +146,11 @@ def _notes(record: Record) -> list[str]:
             0,
             "A --quick run: fewer voices, less other speech and fewer steps than a full run. "
             "Expect more false accepts.",
+        )
+    if record["diversity"] and record["diversity"]["vendi_score"] < record["diversity"]["floor"]:
+        notes.append(
+            "The synthesized voices are alike. Recordings of several people saying the phrase "
+            "(--personal-samples), or voices that `setup_voices` fetches, help most."
         )
     return notes
 
@@ -153,13 +184,13 @@ def evaluation_page(found: Mapping[str, Evaluation], figures: Sequence[Figures])
         for name, one in found.items()
     }
     points = [(f["recall"], f["false_accepts_per_hour"]) for f in figures]
-    page.plot(_det_plot(curves, points), DET_CAPTION)
+    page.plot(plots.det(curves, points), DET_CAPTION)
     if not several:
         det, (recall, false) = first.curve(), next(iter(curves.values()))
         peaks = np.array([first.means(o).max(initial=0) for o in first.positives])
         loud = np.array([first.means(o).max(initial=0) for o in first.ambient])
-        page.plot(_peaks_plot(peaks, loud, first.cutoff), PEAKS_CAPTION)
-        page.plot(_cutoff_plot(det.cutoffs, recall, false, first.cutoff), CUTOFF_CAPTION)
+        page.plot(plots.peaks(peaks, loud, first.cutoff), PEAKS_CAPTION)
+        page.plot(plots.cutoff(det.cutoffs, recall, false, first.cutoff), CUTOFF_CAPTION)
     return page
 
 
@@ -258,72 +289,3 @@ def evaluation_lines(figures: Figures) -> list[str]:
         lines.append(f"{len(refused)} files rejected:")
         lines += [f"  {row['path']}: {row['reason']}" for row in refused[:10]]
     return lines
-
-
-def _det_plot(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], points: Sequence[tuple[float, float]]
-) -> str:
-    """Missed phrases against false accepts per hour, the chosen cutoffs marked. SVG.
-
-    `curves`: name -> (recall, false accepts per hour); `points`: the same at the cutoffs.
-    """
-    figure, plot = axes("False accepts per hour", "Missed phrases (%)")
-    colors, worst = (BLUE, INK, "#2a9d8f", "#e9a23b", "#7b5ea7", GREY), 1.0
-    style: dict[str, Any] = {"color": RED, "markersize": 9, "clip_on": False, "zorder": 5}
-    for i, ((name, (recall, rate)), at) in enumerate(zip(curves.items(), points, strict=True)):
-        # from the highest cutoff down: recall and false accepts only grow
-        false, missed = np.maximum.accumulate(rate[::-1]), 100 * (1 - recall[::-1])
-        color = colors[i % len(colors)]
-        plot.plot(false, missed, color=color, linewidth=2, drawstyle="steps-post", label=name)
-        label = "" if i else "the manifest's cutoff"
-        plot.plot(at[1], 100 * (1 - at[0]), "o", label=label, **style)
-        worst = min(worst, float(recall[rate <= 50].min(initial=1.0)))
-    plot.axvline(0.5, color=GREY, linestyle=":", linewidth=1)
-    plot.set_xscale("symlog", linthresh=0.5)
-    plot.set_xlim(0, 50)
-    plot.set_ylim(0, min(100.0, max(10.0, 110 * (1 - worst))))
-    plot.set_xticks([0, 0.5, 1, 2, 5, 10, 20, 50], ["0", "0.5", "1", "2", "5", "10", "20", "50"])
-    legend(plot)
-    return svg(figure)
-
-
-def _cutoff_plot(
-    cutoffs: np.ndarray, recall: np.ndarray, false_accepts_per_hour: np.ndarray, cutoff: float
-) -> str:
-    """Recall and false accepts per hour against the cutoff. SVG."""
-    figure, plot = axes("Cutoff", "Recall (%)")
-    plot.plot(cutoffs, 100 * recall, color=BLUE, linewidth=2)
-    plot.set_ylim(0, 102)
-    right = plot.twinx()
-    right.plot(cutoffs, false_accepts_per_hour, color=RED, linewidth=2)
-    right.set_yscale("symlog", linthresh=0.5)
-    right.set_ylim(bottom=0)
-    right.set_ylabel("False accepts per hour", color=RED)
-    plot.axvline(cutoff, color=GREY, linestyle="--", linewidth=1)
-    return svg(figure)
-
-
-def _peaks_plot(positives: np.ndarray, negatives: np.ndarray, cutoff: float) -> str:
-    """Highest sliding mean of each phrase clip and of each stretch of other audio. SVG."""
-    figure, plot = axes("Highest sliding mean", "Share of clips (%)")
-    bins = np.linspace(0, 1, 41)
-    for values, color, name in ((negatives, RED, "other audio"), (positives, BLUE, "the phrase")):
-        if len(values):
-            weights = np.full(len(values), 100 / len(values))
-            plot.hist(values, bins, weights=weights, color=color, alpha=0.6, label=name)
-    plot.axvline(cutoff, color=INK, linestyle="--", linewidth=1, label="cutoff")
-    legend(plot)
-    return svg(figure)
-
-
-def _training_plot(metrics: list[dict[str, float]]) -> str:
-    """Loss and held-out score along the steps. SVG."""
-    figure, plot = axes("Training step", "Loss")
-    plot.plot([m["step"] for m in metrics], [m["loss"] for m in metrics], color=GREY, linewidth=2)
-    plot.set_yscale("log")
-    scored = [m for m in metrics if "score" in m]
-    steps, scores = [m["step"] for m in scored], [100 * m["score"] for m in scored]
-    right = plot.twinx()
-    right.plot(steps, scores, color=BLUE, linewidth=2, marker="o", markersize=4)
-    right.set_ylabel("Recall at the limits (%)", color=BLUE)
-    return svg(figure)

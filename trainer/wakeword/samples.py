@@ -107,7 +107,7 @@ def _write(
 
 
 def _of_piper(
-    model: piper.Model, spoken: str, count: int, seed: int, data_dir: Path, folder: Path
+    model: piper.Models, spoken: str, count: int, seed: int, data_dir: Path, folder: Path
 ) -> list[tuple[Audio, str]]:
     """Clips of Piper's model."""
     texts = [(number, spoken) for number in range(count)]
@@ -115,6 +115,6 @@ def _of_piper(
     found = []
     for number, _ in texts:
         path = folder / f"{number:07d}.wav"
-        found.append((read(path), f"model {model.path.name}"))
+        found.append((read(path), "a drawn voice"))
         path.unlink()
     return found

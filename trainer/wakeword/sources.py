@@ -9,7 +9,7 @@ from trainer.wakeword.frames import Frames
 from trainer.wakeword.preparation import AFTER_MARK_FRAMES, BEFORE_MARK_FRAMES
 
 HELD_OUT = 10  # one voice, or clip, in ten is held out for the choice of weights and cutoff
-REAL = ("real", "negatives")  # of recordings of people and places
+REAL = ("ambient", "negatives")  # held-out recordings of people and places, as they are
 POSITIVE = ("phrase", "neural_phrase", "personal")
 # of a batch, by name or its first word; what is there is scaled to a sum of 1
 SHARES = {"phrase": 0.3, "personal": 0.2, "confusable": 0.2, "broken": 0.06, "broken_personal": 0.1}
@@ -30,6 +30,11 @@ def sources_of(prepared: dict[str, Path]) -> tuple[list[Source], HeldOut]:
     better = sum(name in prepared for name in POSITIVE[1:])
     for name, folder in prepared.items():
         frames = Frames(folder)
+        if name.startswith("ambient"):  # held out as a whole
+            whole = frames, np.arange(len(frames))
+            ambient.append(whole)
+            real.append(whole)
+            continue
         share = SHARES.get(name) or SHARES[name.split("_")[0]]
         label = float(name in POSITIVE)
         if name == "phrase":

@@ -80,7 +80,7 @@ def _plain_text(plan: SpeechPlan, rng: np.random.Generator) -> str:
 
 def build(
     plan: SpeechPlan,
-    voice: piper.Model | None,
+    voice: piper.Models | None,
     data_dir: Path,
     batch_size: int,
     workers: Workers,

@@ -43,6 +43,8 @@ def test_a_tail_tells_the_rate_of_longer_audio():
     assert found.rate(cutoff) == pytest.approx(0.5)
     true = len(metrics.detections(stream(200.0), cutoff, 5)) / 200
     assert 0.25 < true < 1.0
+    kept = [metrics.other_half([stream(0.5) for _ in range(8)], 4.0, 5, 0.5) for _ in range(20)]
+    assert 0.25 < np.mean(kept) < 1.0
     quiet = metrics.tail([np.zeros(1000)], 1.0, 5)
     assert (quiet.events, quiet.rate(0.5)) == (0, 0.0)
     assert quiet.cutoff(0.5) < 0.01

