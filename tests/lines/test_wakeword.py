@@ -12,10 +12,12 @@ import pytest
 import soundfile
 
 from trainer.errors import UserError
-from trainer.store import Clips
+from trainer.steps import write_record
+from trainer.store import Clips, audio_row, build
 from trainer.wakeword import captured
 from trainer.wakeword.cutoff import tune
 from trainer.wakeword.evaluation import evaluate
+from trainer.wakeword.frames import Frames
 from trainer.wakeword.pipeline import Pipeline
 from trainer.wakeword.settings import WakeWordSettings
 from trainer.wakeword.sources import sources_of
@@ -328,6 +330,34 @@ def test_a_cutoff_is_chosen_anew(result, home, tmp_path, workers):
     soundfile.write(tmp_path / "room" / "evening.flac", noise[: 16000 * 60], 16000)
     with pytest.raises(UserError, match="1 minutes of audio; at least 10 are needed"):
         tune(tmp_path / "a.tflite", tmp_path / "room", None, 0.5, workers)
+
+
+def sentences(_, chunk):
+    """Ten recordings of real speech; the sixth says the phrase."""
+    from trainer.wakeword.engines import Voice
+
+    for number in range(10):
+        voice = Voice("espeak", "en-us+m7", 0.9, number / 10, 0.5, 1.0)
+        yield audio_row(np.tile(voice.speak("it is a fine day today"), 10), number)
+
+
+def test_recordings_are_held_out_as_a_whole(tmp_path, make_run, workers):
+    """One recording in five chooses the cutoff, as it is; none that says the phrase is used."""
+    home = tmp_path / "training_datasets" / "starter_speech"
+    (home / "clips").mkdir(parents=True)
+    build(home / "clips", sentences, None, 1, "test", workers)
+    write_record(home / "clips" / "texts.json", {"6": "the computer says no"})
+    (home / "ready").touch()
+    given = {**SMALL, "data_dir": str(tmp_path), "samples": "60"}
+    made = Pipeline(make_run(WakeWordSettings, "wakeword", "x", **given), "computer", "Computer")
+    _, held_out = sources_of(made.features)
+    plain, trained = (
+        Frames(made.features[f"{name}_starter_speech"]) for name in ("ambient", "real")
+    )
+    assert set(trained.index["group"]) <= {1, 2, 3, 4, 7, 8, 9}
+    assert plain.index["length"][0] == 5998
+    ((frames, clips),) = held_out.real
+    assert len(frames) == len(clips) == len(plain)
 
 
 def test_neural_voices_take_part(tmp_path, tiny_voices, tiny_encoder, make_run):

@@ -89,13 +89,13 @@ class Pipeline:
         for store in self.clips.downloaded["speech"]:
             count = int(Clips(store).seconds / amounts.SECONDS_PER_NEGATIVE)
             part = store.parent.name
-            usable = {"without": groups_that_say(store, self.given.phrases), "part": "train"}
+            usable = {"without": groups_that_say(store, self.given.phrases), "split": "train"}
             found[f"real_{part}"] = self._features(
                 "real", "speech", store, count, part, chain=GENTLE, **usable
             )
             minutes = max(1, int(Clips(store).seconds / 60 / preparation.HELD_OUT))
             found[f"ambient_{part}"] = self._features(
-                "ambient", "plain", store, minutes, part, **usable | {"part": "held out"}
+                "ambient", "plain", store, minutes, part, **usable | {"split": "held out"}
             )
         for store in self.clips.downloaded["negatives"]:
             found[f"negatives_{store.name}"] = store

@@ -25,7 +25,7 @@ GAP_SAMPLES = SAMPLE_RATE_HZ // 2  # of faint noise between recordings that foll
 DEFAULT_CHAIN = Chain()
 AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
 BEFORE_MARK_FRAMES = (-60, -16)  # the same clips without the end of the phrase must not wake
-HELD_OUT = 5  # one recording in five, of those with parts
+HELD_OUT = 5  # one recording in five, where there is a split
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class FeaturePlan:
     seed: int
     chain: Chain = DEFAULT_CHAIN
     without: tuple[int, ...] = ()  # groups of clips that are not used
-    part: str = ""  # of the groups: "train" or "held out"; all, if empty
+    split: str = ""  # of the groups: "train" or "held out"; all, if empty
     varied: bool = False  # recordings: also speaker perturbation, which synthesis does by itself
 
 
@@ -73,8 +73,8 @@ def _usable(plan: FeaturePlan, clips: Clips) -> np.ndarray:
     """Numbers of the clips that the plan may use."""
     groups = clips.index["group"]
     usable = ~np.isin(groups, plan.without)
-    if plan.part:
-        wanted = usable & ((groups % HELD_OUT == 0) == (plan.part == "held out"))
+    if plan.split:
+        wanted = usable & ((groups % HELD_OUT == 0) == (plan.split == "held out"))
         usable = wanted if wanted.any() else usable  # a set of a few recordings
     return np.flatnonzero(usable)
 
