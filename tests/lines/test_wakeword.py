@@ -369,7 +369,7 @@ def test_neural_voices_take_part(tmp_path, tiny_voices, tiny_encoder, make_run):
     for kind, many in (("phrase", 25), ("confusable", 13), ("speech", 7)):
         assert len(Clips(made.synthesized[f"neural_{kind}"])) == many
     scores = made.clips.diversity
-    assert scores["of_each"].keys() == {"speech", "neural_speech"}
+    assert scores["of_each"].keys() == {"phrase", "neural_phrase"}
     assert scores["vendi_score"] > 1
     sources, held_out = sources_of(made.features)
     named = {one.name: one for one in sources}

@@ -143,7 +143,7 @@ class ClipSteps:
         encoder = self.given.encoder
         if encoder is None:
             return {}
-        clips = {k: v for k, v in self.synthesized.items() if k.endswith("speech")}
+        clips = {k: v for k, v in self.synthesized.items() if k.endswith("phrase")}
 
         def make(out: Path, _: WakeWordSettings) -> None:
             found = diversity.measure(clips, diversity.opened(encoder))

@@ -88,8 +88,10 @@ def _diversity_cards(record: Record) -> list[tuple[str, str]]:
     found = record["diversity"]
     if not found:
         return []
-    real = "66 real people have 7.7"
-    label = f"diversity of {found['sentences']} synthesized sentences (Vendi score; {real})"
+    label = (
+        f"different voices in {found['clips']} synthesized clips of the phrase (Vendi score; "
+        f"{found['real']})"
+    )
     return [(f"{found['vendi_score']:.1f}", label)]
 
 

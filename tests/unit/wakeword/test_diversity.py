@@ -40,7 +40,7 @@ def test_more_voices_are_more_different(tmp_path, workers):
         stores[kind].mkdir()
         build(stores[kind], spoken, names, 1, "test", workers)
     found = diversity.measure(stores, Bands())
-    assert found["sentences"] == 20
+    assert found["clips"] == 20
     assert found["of_each"]["one"] == pytest.approx(1, abs=0.01)
     assert found["of_each"]["many"] > 1.1
     assert found["of_each"]["one"] < found["vendi_score"] < found["of_each"]["many"]
