@@ -10,6 +10,7 @@ from trainer.wakeword.frames import Frames
 # after a start the model's window is empty: a window may reach back before its clip, over zeros
 COLD_SHARE = 0.25
 COLD_FRAMES = 30
+REAL_HOURS = 0.25  # of held-out recordings, from which a rate can be promised
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class HeldOut:
     ambient: list[Part]  # what a device receives for hours
     confusables: list[Part]  # similar phrases, which are rare in ambient audio
     real: list[Part] = field(default_factory=list)  # those of `ambient` that were recorded
+
+    @property
+    def decisive(self) -> list[Part]:
+        """By which cutoffs are chosen: recordings, where there are enough of them."""
+        return self.real if hours_of(self.real) >= REAL_HOURS else self.ambient
 
     @property
     def ambient_hours(self) -> float:

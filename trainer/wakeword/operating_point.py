@@ -18,7 +18,6 @@ WINDOWS = (5, 3, 4, 6, 8)
 # share of the recall given up for a higher cutoff: synthetic ambient audio is easier than a room
 RECALL_SPARED = 0.12
 AMBIENT_SECONDS = 1800
-REAL_HOURS = 0.25  # of held-out recordings, from which a rate can be promised
 REAL_SECONDS = 7200
 PHRASES, CONFUSABLES = 400, 200
 
@@ -47,8 +46,9 @@ def choose(
         for frames, clips in held_out.phrases
         for c in clips[:PHRASES]
     ]
-    real = hours_of(held_out.real) >= REAL_HOURS
-    parts, seconds = (held_out.real, REAL_SECONDS) if real else (held_out.ambient, AMBIENT_SECONDS)
+    parts = held_out.decisive
+    real = parts is held_out.real
+    seconds = REAL_SECONDS if real else AMBIENT_SECONDS
     ambient = [
         stream_clip(stream, f, int(c))
         for f, chosen in parts
@@ -139,8 +139,9 @@ def calibrate(
     the phrases at 0.98 (temperature scaling, Guo et al. 2017, with the limit as its prior).
     """
     phrases = peaks(scanner, spec, held_out.phrases)
-    loud = np.sort(peaks(scanner, spec, held_out.ambient))[::-1]
-    limit = float(loud[min(int(limit_per_hour * held_out.ambient_hours), len(loud) - 1)])
+    parts = held_out.decisive
+    loud = np.sort(peaks(scanner, spec, parts))[::-1]
+    limit = float(loud[min(int(limit_per_hour * hours_of(parts)), len(loud) - 1)])
     low, middle, high = np.percentile(phrases, (5, 50, 90))
     shift = float(np.clip(limit, low, middle))
     return shift, max(0.5, float(high - shift) / 4)

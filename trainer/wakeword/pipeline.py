@@ -180,7 +180,7 @@ class Pipeline:
             exporting.export(s, prepared, trained, out)
 
         inputs = {**prepared, "trained": trained}
-        return self.run.step("export", make, inputs, {"spec": self._spec}, version=4)
+        return self.run.step("export", make, inputs, {"spec": self._spec}, version=5)
 
     @cached_property
     def packaged(self) -> Path:

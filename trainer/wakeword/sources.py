@@ -13,8 +13,8 @@ REAL = ("ambient", "negatives")  # held-out recordings of people and places, as 
 POSITIVE = ("phrase", "neural_phrase", "personal")
 # of a batch, by name or its first word; what is there is scaled to a sum of 1
 SHARES = {"phrase": 0.3, "personal": 0.2, "confusable": 0.2, "broken": 0.06, "broken_personal": 0.1}
-SHARES |= {"neural_phrase": 0.2, "neural_confusable": 0.1, "neural_broken": 0.06}
-SHARES |= {"neural_speech": 0.05}
+SHARES |= {"neural_phrase": 0.2, "neural_confusable": 0.2, "neural_broken": 0.06}
+SHARES |= {"neural_speech": 0.15}
 SHARES |= {"real": 0.25, "speech": 0.27, "noise": 0.1, "negative": 0.2, "negatives": 0.1}
 FEWER = 0.5  # of the share of synthesized phrases, for each better source of phrases
 EARLY = 0.2  # of a positive source's share: windows that end before the phrase does
