@@ -42,7 +42,7 @@ class WakeWordSettings(Settings):
         20_000, "Clips of the phrase to synthesize.", steps=OF_SAMPLES, ge=50, le=1_000_000
     )
     neural_samples: Count = setting(
-        1200,
+        600,
         "Clips of the phrase that neural voices synthesize; half as many of confusable phrases and "
         "a quarter of other speech. About a processor second each; 0: no neural voices.",
         steps="synthesize_neural",
