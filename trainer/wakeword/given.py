@@ -16,6 +16,7 @@ from trainer.wakeword.engines import (
     usable_engines,
     usual_voice,
 )
+from trainer.wakeword.engines.programs import PROGRAMS
 from trainer.wakeword.settings import WakeWordSettings
 
 
@@ -105,7 +106,7 @@ class Given:
     @property
     def voices(self) -> list[tuple[str, str]]:
         """(who speaks, the licence of the voice), for the report."""
-        found = [(name, IN_PROCESS[name]) for name in self.engines]
+        found = [(name, IN_PROCESS.get(name) or PROGRAMS[name].licence) for name in self.engines]
         if self.neural:
             found.append((kokoro.title(), kokoro.licence()))
         for one in self.piper.models if self.piper else ():

@@ -103,7 +103,8 @@ class WakeWordSettings(Settings):
     )
     engine: str = setting(
         "auto",
-        "Speech engines: auto, or a list of kokoro (neural), espeak, flite (English), piper.",
+        "Speech engines: auto, or a list of kokoro (neural), espeak, flite (English), piper, and "
+        "those added to the image: rhvoice, pico, mbrola.",
         steps=SYNTHESIZE,
     )
     model: str = setting(

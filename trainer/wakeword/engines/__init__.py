@@ -8,7 +8,8 @@ import numpy as np
 from trainer.audio.io import Audio
 from trainer.errors import UserError
 from trainer.log import log
-from trainer.wakeword.engines import agreement, espeak, flite
+from trainer.wakeword.engines import agreement, espeak, flite, programs
+from trainer.wakeword.engines.programs import PROGRAMS
 
 # those whose voices are drawn for each of thousands of clips -> their licence
 IN_PROCESS = {"espeak": "GPL-3.0 (the program, not its speech)", "flite": "BSD-like (CMU)"}
@@ -38,6 +39,8 @@ class Voice:
         if self.engine == "flite" and "[[" not in text:
             pitch_hz = 80 + 140 * self.pitch
             return flite.speak(text, self.name, 1 / self.tempo, pitch_hz, self.timbre)
+        if self.engine in PROGRAMS and "[[" not in text:
+            return programs.speak(self.engine, self.name, text, self.tempo, self.pitch)
         name = self.name if self.engine == "espeak" else "en-us+m3"
         rate, timbre = int(165 * self.tempo), self.timbre
         return espeak.speak(
@@ -52,9 +55,14 @@ def usable_engines(language: str, wanted: str) -> tuple[str, ...]:
         return able
     names = tuple(name for name in map(str.strip, wanted.split(",")) if name not in ("", *OTHERS))
     for name in names:
+        if name in PROGRAMS:
+            programs.voices(name, language)
+            continue
         if name not in IN_PROCESS:
+            there = ", ".join(PROGRAMS)
             raise UserError(
-                f"no engine '{name}'; choose from kokoro, espeak, flite (English) and piper"
+                f"no engine '{name}'; choose from kokoro, espeak, flite (English), piper, and "
+                f"those that you install: {there}"
             )
         if name not in able:
             raise UserError(f"engine '{name}' has no voice for '{language}'; use --engine=espeak")
@@ -82,6 +90,8 @@ def those_that_agree(engines: tuple[str, ...], phrase: str) -> tuple[str, ...]:
 def usual_voice(engine: str, language: str) -> Voice:
     """An engine's voice at its usual speed and pitch."""
     name = flite.VOICES[0] if engine == "flite" else f"{espeak.accents(language)[0]}+m3"
+    if engine in PROGRAMS:
+        name = programs.voices(engine, language)[0]
     return Voice(engine, name, 1.0, 0.5, 0.5, 1.0)
 
 
@@ -101,6 +111,12 @@ def draw_voice(rng: np.random.Generator, language: str, engines: tuple[str, ...]
         "pitch_range": float(rng.uniform(0.2, 0.95)),
         "timbre": float(np.exp(rng.uniform(np.log(0.84), np.log(1.24)))),
     }
+    added = [name for name in engines if name in PROGRAMS]
+    if added:  # each as often as those of the image together
+        number = int(rng.integers(len(added) + (len(added) < len(engines))))
+        if number < len(added):
+            names = programs.voices(added[number], language)
+            return Voice(added[number], str(rng.choice(names)), **manner)
     if "flite" in engines and ("espeak" not in engines or rng.random() < FLITE_SHARE):
         return Voice("flite", str(rng.choice(flite.VOICES, p=(0.3, 0.3, 0.3, 0.1))), **manner)
     accents = espeak.accents(language)
