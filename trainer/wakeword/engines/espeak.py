@@ -134,7 +134,7 @@ def set_voice(name: str) -> None:
         raise UserError(f"espeak-ng has no voice '{name}'; {there}: {listed}")
 
 
-def _readable(text: str, voice: str) -> str:
+def readable(text: str, voice: str) -> str:
     """`text` as the voice can read it."""
     if not voice.startswith("cmn-latn-pinyin") or "Hani" not in scripts(text):
         return text
@@ -153,7 +153,7 @@ def speak(
     library.espeak_SetParameter(_PITCH, pitch, 0)
     library.espeak_SetParameter(_RANGE, pitch_range, 0)
     parts.clear()
-    data = _readable(text, voice).encode()
+    data = readable(text, voice).encode()
     library.espeak_Synth(data, len(data) + 1, 0, 1, 0, _CHARS_UTF8 | _PHONEMES, None, None)
     if not parts:
         return np.zeros(0, np.float32)
@@ -176,7 +176,7 @@ def _transcribed(text: str, voice: str, mode: int) -> list[str]:
     """The clauses of a text in espeak-ng's notation `mode`."""
     library, _, _ = _library()
     set_voice(voice)
-    pointer, parts = ctypes.c_char_p(_readable(text, voice).encode()), []
+    pointer, parts = ctypes.c_char_p(readable(text, voice).encode()), []
     while pointer.value:
         found = library.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, mode)
         parts.append((found or b"").decode())

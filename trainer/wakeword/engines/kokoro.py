@@ -1,4 +1,4 @@
-"""Kokoro-82M: neural voices of seven languages, by ONNX Runtime on the processor.
+"""Kokoro-82M: neural voices of eight languages, by ONNX Runtime on the processor.
 
 The model (8 bits, 92 MB) and its 54 voices are files under /data/tools/kokoro, fetched once
 (kokoro.toml). A voice is a vector for each length of text (510, 256): mixes of two, and draws from
@@ -33,6 +33,7 @@ LOCK = Path(__file__).with_name("kokoro.lock")
 RATE_HZ = 24000
 # first letters of voices by language; other voices speak it with an accent of theirs
 OWN_VOICES = {"en": "ab", "es": "e", "fr": "f", "hi": "h", "it": "i", "ja": "j", "pt": "p"}
+OWN_VOICES |= {"cmn": "z"}
 OWN_SHARE = 0.6
 SPEEDS = (0.7, 1.4)
 FAR = 0.8  # of the standard deviation of voices, for speakers that nobody has
@@ -60,6 +61,10 @@ _ENGLISH = {
 _AMERICAN = {"ɾ": "T", "ɜː^ɹ": "ɜɹ", "ɜːɹ": "ɜɹ", "ɜː": "ɜɹ", "ɪ^ə": "iə", "ː": ""}
 _BRITISH = {"e^ə": "ɛː", "i^ə": "ɪə"}
 _PLAIN = {"ä": "a", "g": "ɡ", "ɫ": "l"}
+# tones and syllabic consonants of pinyin-to-ipa -> the model's
+_MANDARIN = {
+    "˧˩˧": "↓", "˧˥": "↗", "˥˩": "↘", "˥": "→", "ɻ\u0329": "ɨ", "ɹ\u0329": "ɨ", "\u032f": "",
+}  # fmt: skip
 _MARKS = re.compile("[\\^\\-_|\u0329\u032a\u031e\u0361\u031d\u0308]")  # of notation: no sounds
 _PAUSES = re.compile(r"([,.!?;:…]+)\s*")
 
@@ -167,7 +172,8 @@ def _known(text: str, accent: str) -> str:
 
 
 def _base(language: str) -> str:
-    return language.lower().split("-", maxsplit=1)[0]
+    base = language.lower().split("-", maxsplit=1)[0]
+    return "cmn" if base == "zh" else base
 
 
 def _towards(accents: tuple[str, ...]) -> list[float]:
@@ -184,6 +190,8 @@ def phonemes(text: str, accent: str) -> str:
 def _read(text: str, accent: str) -> str:
     if not text.strip():
         return ""
+    if accent.startswith("cmn"):
+        return _mandarin(text, accent)
     sounds = espeak.ipa(text, accent)
     tables = [_DIPHTHONGS, _PLAIN]
     if accent.startswith("en"):
@@ -192,6 +200,22 @@ def _read(text: str, accent: str) -> str:
         for old, new in table.items():
             sounds = sounds.replace(old, new)
     return _MARKS.sub("", sounds)
+
+
+def _mandarin(text: str, accent: str) -> str:
+    """By pinyin: espeak-ng's own phonemes have no tones that the model knows."""
+    from pinyin_to_ipa import pinyin_to_ipa
+
+    found = []
+    for syllable in espeak.readable(text, accent).lower().split():
+        try:
+            sounds = "".join(next(iter(pinyin_to_ipa(syllable))))
+        except ValueError as error:
+            raise UnknownSound(f"kokoro cannot say '{syllable}' in Mandarin") from error
+        for old, new in _MANDARIN.items():
+            sounds = sounds.replace(old, new)
+        found.append(sounds)
+    return "".join(found)
 
 
 # --- files

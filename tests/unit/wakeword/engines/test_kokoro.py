@@ -26,6 +26,7 @@ from trainer.wakeword.settings import WakeWordSettings
         ("ciao gli amici", "it", "ʧˈao ʎɪ amˈiʧɪ"),
         ("नमस्ते", "hi", "nəmˈʌsteː"),
         ("こんにちは", "ja", "kˌonniʨˈiha"),
+        ("你好, 小智!", "cmn-latn-pinyin", "ni↓xau↓, ɕjau↓ʈʂɨ↘!"),
     ],
 )
 def test_phonemes_are_those_of_the_model(text, accent, expected):
@@ -43,6 +44,8 @@ def test_its_vocabulary():
 def test_what_it_cannot_say_is_refused():
     with pytest.raises(UserError, match="no voice for 'ru'; it speaks en, es"):
         kokoro.check("привет", "ru")
+    with pytest.raises(kokoro.UnknownSound, match="cannot say 'hello' in Mandarin"):
+        kokoro.check("hello 你好", "zh")
     with pytest.raises(kokoro.UnknownSound, match="kokoro has no sound for ɭ in 'ळ'"):
         kokoro.check("ळ", "hi")
 
