@@ -7,6 +7,7 @@ import numpy as np
 
 from trainer.audio.io import SAMPLE_RATE_HZ, Audio, resample
 
+SLOWEST = 0.5  # below, signalsmith draws phases from a generator that cannot be seeded
 FRAME, HOP, REACH = 512, 256, 160  # samples: 32 ms, 16 ms, search of 10 ms
 
 
@@ -24,6 +25,8 @@ def change_tempo(samples: Audio, factor: float) -> Audio:
     """`factor` times as fast, pitch kept."""
     if (library := _signalsmith()) is None:
         return wsola(samples, factor)
+    if factor < SLOWEST:
+        samples, factor = change_tempo(samples, factor / SLOWEST), SLOWEST
     stretch = library.Stretch()
     stretch.preset(1, SAMPLE_RATE_HZ)
     stretch.setTimeFactor(factor)

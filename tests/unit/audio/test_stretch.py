@@ -42,3 +42,11 @@ def test_speech_keeps_its_shape(library, say):
     part = len(word) // 20
     wanted = [np.sqrt(np.mean(word[i * part : (i + 1) * part] ** 2)) for i in range(20)]
     assert np.corrcoef(envelope, wanted)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize("factor", [0.3, 0.45, 2.5])
+def test_the_same_each_time_at_any_tempo(library, factor, rng):
+    noise = rng.normal(0, 0.1, 8000).astype(np.float32)
+    first, second = (stretch.change_tempo(noise, factor) for _ in range(2))
+    assert np.array_equal(first, second)
+    assert len(first) == pytest.approx(8000 / factor, rel=0.05)
