@@ -134,7 +134,7 @@ class Pipeline:
         params = {k: v for k, v in asdict(plan).items() if k not in paths}
         inputs = {"clips": source, "speech": around.speech, "rooms": around.rooms}
         inputs |= {f"noises_{i}": folder for i, folder in enumerate(around.noises)}
-        return self.run.step(f"features_{name}", make, inputs, params, version=4, part=part)
+        return self.run.step(f"features_{name}", make, inputs, params, version=5, part=part)
 
     # --- model
 

@@ -25,6 +25,9 @@ GAP_SAMPLES = SAMPLE_RATE_HZ // 2  # of faint noise between recordings that foll
 DEFAULT_CHAIN = Chain()
 AFTER_MARK_FRAMES = (2, 32)  # a positive window ends 20 ... 320 ms after the phrase
 BEFORE_MARK_FRAMES = (-60, -16)  # the same clips without the end of the phrase must not wake
+BABBLE = 0.35  # share of scenes in which others speak at the same time
+BABBLE_DB = (-3.0, 25.0)  # of the phrase or the speech over them
+BABBLE_VOICES = (1, 2, 4, 6)
 HELD_OUT = 5  # one recording in five, where there is a split
 
 
@@ -108,6 +111,7 @@ def _phrase(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
         begin = end + int(rng.uniform(0.08, 0.3) * SAMPLE_RATE_HZ)
         part = after[: PHRASE_SAMPLES - begin]
         scene[begin : begin + len(part)] += part
+    _babble(scene, audio.rms(word), speech, rng)
     changed = _augmenter(plan.chain, plan.rooms, plan.noises, PHRASE_SAMPLES)(scene, 0, rng)
     open_microphone(changed, start, rng)
     if rng.random() < 0.3:  # ... and closes after it
@@ -139,7 +143,23 @@ def _speech(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
             (rng.uniform(0.6, 2.5) if quiet else rng.exponential(0.25)) * SAMPLE_RATE_HZ
         )
         step += 1
+    _babble(scene, audio.rms(scene), _open(plan.speech), rng)
     return _negative(plan, scene, rng, 0.2, first_sound), group, -1
+
+
+def _babble(scene: Audio, level: float, speech: Clips, rng: np.random.Generator) -> None:
+    """In place, in a share of scenes: other voices under what is said, from its start to its end.
+    In both kinds of scenes, so that they tell nothing."""
+    if rng.random() >= BABBLE or not len(speech):
+        return
+    others = np.zeros_like(scene)
+    for _ in range(int(rng.choice(BABBLE_VOICES))):
+        clip = int(rng.integers(len(speech)))
+        start = int(rng.integers(speech.index["length"][clip]))
+        voice = speech.piece(clip, start, len(scene))
+        others += voice / (audio.rms(voice) + 1e-6)
+    over = 10 ** (rng.uniform(*BABBLE_DB) / 20)
+    scene += others * np.float32(level / over / (audio.rms(others) + 1e-9))
 
 
 def _broken(plan: FeaturePlan, number: int, rng: np.random.Generator) -> Row:
