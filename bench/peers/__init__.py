@@ -1,1 +1,1 @@
-"""Wake words of others beside ours, on the same recordings (`make peers`)."""
+"""Our wake word models and released ones compared on the same recordings (`make peers`)."""

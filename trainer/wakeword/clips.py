@@ -146,7 +146,7 @@ class ClipSteps:
         clips = {k: v for k, v in self.synthesized.items() if k.endswith("phrase")}
 
         def make(out: Path, _: WakeWordSettings) -> None:
-            found = diversity.measure(clips, diversity.opened(encoder))
+            found = diversity.measure(clips, encoder)
             write_record(out / "diversity.json", found)
 
         return read_record(self.run.step("diversity", make, clips) / "diversity.json")

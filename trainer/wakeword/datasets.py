@@ -48,7 +48,7 @@ class Dataset:
     licence: str
     megabytes: int
     files: tuple[Archive, ...]
-    says: dict[str, list[str]]  # word -> names of files that say it, where no text is beside them
+    says: dict[str, list[str]]  # word -> files in which it is spoken, where they have no transcript
 
 
 def read_catalogue(path: Path = CATALOGUE) -> list[Dataset]:
@@ -195,8 +195,8 @@ def _convert(dataset: Dataset, files: Path, home: Path, workers: Workers) -> Non
 
 
 def _texts_of(files: Sequence[str], says: dict[str, list[str]]) -> dict[str, str]:
-    """What files say, by their number: of the text beside them (name.txt for name_desc_fr.ogg), or
-    the words that the catalogue tells."""
+    """Transcripts by number of file: of name.txt beside name_desc_fr.ogg; without one, the words
+    that the catalogue lists for the file."""
     texts: dict[str, str] = {}
     for number, path in enumerate(map(Path, files)):
         stem = path.stem.partition("_desc")[0]
@@ -209,7 +209,7 @@ def _texts_of(files: Sequence[str], says: dict[str, list[str]]) -> dict[str, str
 
 
 def groups_that_say(store: Path, phrases: Sequence[str]) -> tuple[int, ...]:
-    """Groups of a speech store whose text holds one of the phrases."""
+    """Groups of a speech store whose transcript contains one of the phrases."""
     texts = read_record(store / TEXTS)
     wanted = [phrase.lower() for phrase in phrases]
     return tuple(int(n) for n, text in texts.items() if any(one in text for one in wanted))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from trainer.audio.speakers import Encoder
 from trainer.errors import UserError
 from trainer.log import log
 from trainer.wakeword import captured, confusables, diversity, phrases, recordings, synthesis
@@ -114,14 +115,13 @@ class Given:
         return found
 
     @cached_property
-    def encoder(self) -> Path | None:
+    def encoder(self) -> Encoder | None:
         """Speaker encoder, by which the diversity of voices is measured; None where it cannot be
         fetched, or neural voices are not wanted and it is not there."""
         tools = self.settings.data_dir / "tools"
-        if not self.settings.neural_samples:
-            return diversity.find(tools)
         try:
-            return diversity.fetch(tools)
+            path = (diversity.fetch if self.settings.neural_samples else diversity.find)(tools)
+            return diversity.opened(path) if path else None
         except UserError as error:
             log.warning(f"the diversity of voices is not measured: {error}")
             return None

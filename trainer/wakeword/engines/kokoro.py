@@ -31,6 +31,7 @@ READY = "ready"  # holds the sha256 of the model
 CATALOGUE = Path(__file__).with_name("kokoro.toml")
 LOCK = Path(__file__).with_name("kokoro.lock")
 RATE_HZ = 24000
+VOICE_BYTES = 510 * 256 * 4
 # first letters of voices by language; other voices speak it with an accent of theirs
 OWN_VOICES = {"en": "ab", "es": "e", "fr": "f", "hi": "h", "it": "i", "ja": "j", "pt": "p"}
 OWN_VOICES |= {"cmn": "z"}
@@ -251,11 +252,11 @@ def fetch(tools: Path) -> Path:
     """The folder with model and voices, fetched where they are missing. Raises UserError."""
     folder, catalogue = tools / "kokoro", _catalogue()
     if find(tools):
-        if sha256_of(folder / MODEL) == (folder / READY).read_text():
+        damaged = _damaged(folder)
+        if not damaged:
             return folder
-        log.warning(f"{folder / MODEL}: damaged; fetched again")
-        for name in (READY, MODEL):
-            (folder / name).unlink()
+        log.warning(f"{damaged[0]}: damaged; fetched again")
+        shutil.rmtree(folder)
     model, voices = catalogue["model"], catalogue["voices"]
     log.info(
         f"fetching neural voices (once): {catalogue['title']}, {catalogue['megabytes']} MB, "
@@ -277,6 +278,15 @@ def fetch(tools: Path) -> Path:
             found.rename(folder / "voices")
     (folder / READY).write_text(model["sha256"])
     return folder
+
+
+def _damaged(folder: Path) -> list[Path]:
+    """Files that are not as they were fetched; the folder of voices where it has none."""
+    voices = sorted((folder / "voices").glob("*.bin"))
+    found = [path for path in voices if path.stat().st_size != VOICE_BYTES]
+    if sha256_of(folder / MODEL) != (folder / READY).read_text():
+        found.insert(0, folder / MODEL)
+    return found if voices else [*found, folder / "voices"]
 
 
 def _first_of(ways: list[Callable[[], None]]) -> None:

@@ -132,6 +132,14 @@ def test_a_model_that_was_damaged_later_is_fetched_again(tmp_path, published, ca
     assert (folder / "kokoro.onnx").read_bytes() == whole
 
 
+def test_a_voice_that_was_damaged_later_is_fetched_again(tmp_path, published, caplog):
+    folder = given(tmp_path).neural
+    (folder / "voices" / "am_b.bin").write_bytes(b"short")
+    assert given(tmp_path).neural == folder
+    assert "am_b.bin: damaged; fetched again" in caplog.text
+    assert len(kokoro.Kokoro(folder).voices) == 4
+
+
 @pytest.mark.parametrize("fault", ["damaged", "no network"])
 def test_without_voices_the_run_goes_on_and_says_so(tmp_path, published, caplog, fault):
     if fault == "damaged":
