@@ -10,8 +10,10 @@ setup(
     packages=[*find_packages(include=["trainer", "trainer.*"]), "trainer.lang", *languages],
     package_dir={"trainer.lang": "lang"},
     package_data={
-        "trainer": ["page.html"],
-        "trainer.stt": ["clients.lock", "flags.toml"],
+        "trainer": ["page.html", "clients.lock"],
+        "trainer.speech_engine.words": ["*.csv", "*.txt"],
+        "trainer.spoken_code": ["*.toml"],
+        "trainer.stt": ["flags.toml"],
         "trainer.wakeword": ["catalogue.toml"],
         "trainer.wakeword.engines": ["*.lock", "*.toml"],
         **{language: ["*"] for language in languages},

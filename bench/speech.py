@@ -20,10 +20,10 @@ from trainer.corpora.utterance import Utterance
 from trainer.models import deepspeech
 from trainer.stt import preparation
 from trainer.stt.batches import Batches, Changes, batch_of
-from trainer.stt.decoder import Search, decode
 from trainer.stt.losses import Unusable, ctc
 from trainer.stt.preparation import Clips, ImportPlan, Mels
 from trainer.text.alphabet import Alphabet
+from trainer.text.decoder import Search, decode
 from trainer.training.optimizers import averaged_adamw
 from trainer.wakeword.engines import Voice
 from trainer.workers import Workers

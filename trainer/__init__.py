@@ -1,6 +1,6 @@
 """Voicekiln: train voice models that run in the clients people already have.
 
-    from trainer import wakeword, stt
+    from trainer import speech_engine, stt, wakeword
 
 Products are imported when they are used; see docs/architecture.md.
 """
@@ -10,7 +10,11 @@ from pathlib import Path
 from types import ModuleType
 
 __version__ = "0.2.0"
-PRODUCTS = ("wakeword", "stt")  # packages with settings, cli, pipeline, check and report
+PRODUCTS = (
+    "wakeword",
+    "stt",
+    "speech_engine",
+)  # packages with settings, cli, pipeline, check and report
 DATA_FOLDER = Path("/data")  # of the images
 
 

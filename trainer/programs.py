@@ -1,11 +1,12 @@
 """Run an external program: logged command, elapsed time, and the end of its output on failure."""
 
+import os
 import re
 import shlex
 import shutil
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -24,20 +25,29 @@ def run(
     timeout_seconds: float | None = None,
     stdin: Path | None = None,
     stages: str = "",
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
 ) -> str:
-    """Run `command` and return its standard output. `stdin`: the file that it reads.
+    """Run `command` and return its standard output. `stdin`: the file that it reads;
+    `environment` instead of this process's; `folder`: where it runs.
 
     While it runs, a log line every 30 s gives the elapsed time and the last match of the pattern
     `stages` in its error output. Raises ProgramError.
     """
-    if shutil.which(command[0]) is None:
+    if shutil.which(command[0], path=(environment or os.environ).get("PATH")) is None:
         raise ProgramError(f"{command[0]}: not installed here")
     log.debug("running %s", shlex.join(command))
     start = time.monotonic()
     with (
         stdin.open("rb") if stdin else nullcontext() as file,
         subprocess.Popen(
-            command, stdin=file, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=file,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            cwd=folder,
         ) as process,
     ):
         try:

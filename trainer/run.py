@@ -57,10 +57,13 @@ class Run(Generic[S]):
 
 
 @contextmanager
-def start(loaded: Loaded[S], product: str, name: str, label: str) -> Iterator[Run[S]]:
+def start(
+    loaded: Loaded[S], product: str, name: str, label: str, networks: bool = True
+) -> Iterator[Run[S]]:
     """A run, with its log file and workers; settings that differ from the defaults are logged.
 
-    `name`: of the log file; `label`: what is made (the phrase, the language).
+    `name`: of the log file; `label`: what is made (the phrase, the language); `networks`: whether
+    the line has any, for which Keras is loaded.
     """
     settings = loaded.settings
     log_file = log_to(settings.data_dir / "work" / "logs", name)
@@ -69,9 +72,10 @@ def start(loaded: Loaded[S], product: str, name: str, label: str) -> Iterator[Ru
         log.log(level, "  %s", line)
     if loaded.ignored:
         log.warning("ignored, as they change nothing here: %s", "; ".join(loaded.ignored))
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # this process exports; training may use its own
-    with quiet():
-        import keras  # noqa: F401
+    if networks:
+        os.environ["KERAS_BACKEND"] = "tensorflow"  # exports here; training may use its own
+        with quiet():
+            import keras  # noqa: F401
     redo = tuple(step.strip() for step in settings.redo.split(",") if step.strip())
     steps = Steps(settings.data_dir / "work", product, redo, label)
     with Workers(settings.workers or cores()) as workers:

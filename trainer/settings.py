@@ -201,9 +201,10 @@ def load(
         layers.ignored.append(f"LANGUAGE={variables.pop('language')} (a list of locales)")
     flags = {name: value for name, value in options.items() if value is not None}
     in_files = [{k.lower(): v for k, v in found.items() if k.lower() in mine} for found in given]
+    switches = {"quick", *(a for a, targets in kind.aliases.items() if targets == ["quick"])}
     for found in (flags, variables, *in_files[::-1]):
-        if "quick" in found:
-            if str(found["quick"]).lower() in TRUE:
+        if given_switches := switches & set(found):
+            if any(str(found[name]).lower() in TRUE for name in given_switches):
                 layers.take("--quick", kind.quick_values)
             break
     layers.take(

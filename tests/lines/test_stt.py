@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from trainer import rejected
+from trainer import clients, rejected
 from trainer.errors import UserError
-from trainer.stt import client, pipeline, preparation
-from trainer.stt.decoder import Search, decode
+from trainer.stt import pipeline, preparation
 from trainer.stt.evaluation import Scores, read_clips
 from trainer.stt.settings import SpeechSettings
 from trainer.text import language as languages
 from trainer.text.alphabet import read_alphabet
+from trainer.text.decoder import Search, decode
 
 PACKAGE = [sys.executable, "-m", "trainer", "stt", "package"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(pipeline.__file__).parents[2])}
@@ -101,7 +101,7 @@ def test_gives_all_files_and_rejects_bad_clips(result):
         assert reason in rejected_csv
     assert rejected_csv.count("\n") == 1 + 2 * 5
     assert set(result.figures) == {"dev all"}
-    assert set(result.figures["dev all"]) == {"without scorer", *client.LIBRARIES}
+    assert set(result.figures["dev all"]) == {"without scorer", *clients.LIBRARIES}
     card = next(result.folder.glob("*.md")).read_text()
     assert card.startswith("---\nauthor: ")
     for part in (
@@ -157,7 +157,7 @@ def test_libraries_and_keras_agree(result, home):
     same text."""
     from trainer.audio import io as audio
 
-    libraries = client.fetch(home / "data" / "tools" / "clients")
+    libraries = clients.fetch(home / "data" / "tools" / "clients")
     clip = audio.to_int16(audio.read(home / "1_2.flac"))
     found_by = {}
     for name, file in (
@@ -168,7 +168,7 @@ def test_libraries_and_keras_agree(result, home):
         ("stt", "output_graph.tflite"),
         ("deepspeech-tflite", "output_graph.tflite"),
     ):
-        with client.Library(libraries[name], result.folder / file) as loaded:
+        with clients.Library(libraries[name], result.folder / file) as loaded:
             found_by[name, file] = loaded.transcribe(clip)
     exact = found_by["deepspeech", "output_graph.pb"]
     for (name, file), found in found_by.items():
@@ -181,10 +181,10 @@ def test_libraries_and_keras_agree(result, home):
 
 
 def test_files_that_the_libraries_refuse_are_one_line(home, result):
-    libraries = client.fetch(home / "data" / "tools" / "clients")
+    libraries = clients.fetch(home / "data" / "tools" / "clients")
     (home / "bad.pbmm").write_bytes(b"x" * 100)
     with pytest.raises(UserError, match=r"bad\.pbmm: .*0x3000"):
-        client.Library(libraries["deepspeech"], home / "bad.pbmm")
+        clients.Library(libraries["deepspeech"], home / "bad.pbmm")
 
 
 def test_killed_training_ends_in_the_same_weights(home, tmp_path, run):
@@ -367,13 +367,13 @@ def test_libraries_use_other_rates_and_windows_as_training_did(home, run):
         stored["scores_dev_all"], len(read_alphabet(made.folder / "alphabet.txt").labels) + 1
     )
     first = preparation.utterances_kept(stored["import_dev_all"])[:3]
-    libraries = client.fetch(home / "data" / "tools" / "clients")
+    libraries = clients.fetch(home / "data" / "tools" / "clients")
     for name, file in (
         ("deepspeech", "output_graph.pbmm"),
         ("stt", "output_graph_float.tflite"),
         ("deepspeech-tflite", "output_graph_float.tflite"),
     ):
-        with client.Library(libraries[name], made.folder / file) as loaded:
+        with clients.Library(libraries[name], made.folder / file) as loaded:
             assert loaded.sample_rate_hz == 8000
             for number, samples in enumerate(read_clips(8000, first)):
                 wanted = decode(own.raw(number), Search(500))[

@@ -26,31 +26,42 @@ def edit_counts(
     return words, np.array([(edit_distance(a, b), len(a)) for a, b in pairs], float)
 
 
+def aligned(reference: Sequence[str], hypothesis: Sequence[str]) -> list[tuple[str, str]]:
+    """Pairs along one shortest path, last words first; empty where one has no counterpart."""
+    table = [
+        [i + j if not i * j else 0 for j in range(len(hypothesis) + 1)]
+        for i in range(len(reference) + 1)
+    ]
+    for i, x in enumerate(reference, 1):
+        for j, y in enumerate(hypothesis, 1):
+            table[i][j] = min(
+                table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (x != y)
+            )
+    found = []
+    i, j = len(reference), len(hypothesis)
+    while i or j:
+        if i and j:
+            wrong = reference[i - 1] != hypothesis[j - 1]
+            if table[i][j] == table[i - 1][j - 1] + wrong:
+                i, j = i - 1, j - 1
+                found.append((reference[i], hypothesis[j]))
+                continue
+        if i and table[i][j] == table[i - 1][j] + 1:
+            i -= 1
+            found.append((reference[i], ""))
+        else:
+            j -= 1
+            found.append(("", hypothesis[j]))
+    return found
+
+
 def error_kinds(references: Sequence[str], hypotheses: Sequence[str]) -> dict[str, int]:
     """Words inserted, deleted and substituted, in all clips, along one shortest path."""
     total = {"insertions": 0, "deletions": 0, "substitutions": 0}
-    for a, b in zip(references, hypotheses, strict=True):
-        wanted, found = a.split(), b.split()
-        table = [
-            [i + j if not i * j else 0 for j in range(len(found) + 1)]
-            for i in range(len(wanted) + 1)
-        ]
-        for i, x in enumerate(wanted, 1):
-            for j, y in enumerate(found, 1):
-                table[i][j] = min(
-                    table[i - 1][j] + 1, table[i][j - 1] + 1, table[i - 1][j - 1] + (x != y)
-                )
-        i, j = len(wanted), len(found)
-        while i or j:
-            if i and j and table[i][j] == table[i - 1][j - 1] + (wanted[i - 1] != found[j - 1]):
-                total["substitutions"] += wanted[i - 1] != found[j - 1]
-                i, j = i - 1, j - 1
-            elif i and table[i][j] == table[i - 1][j] + 1:
-                total["deletions"] += 1
-                i -= 1
-            else:
-                total["insertions"] += 1
-                j -= 1
+    for reference, hypothesis in zip(references, hypotheses, strict=True):
+        for a, b in aligned(reference.split(), hypothesis.split()):
+            if a != b:
+                total["insertions" if not a else "substitutions" if b else "deletions"] += 1
     return total
 
 

@@ -28,8 +28,8 @@ def check() -> Iterator[str]:
 
 def _train_and_export() -> Iterator[str]:
     """One training step and one export of a tiny network, loaded in the clients' libraries."""
+    from trainer.clients import LIBRARIES, fetch
     from trainer.models import deepspeech
-    from trainer.stt.client import LIBRARIES, fetch
     from trainer.stt.evaluation import Client, transcribe
     from trainer.stt.export import write_all
     from trainer.stt.export.contract import Contract

@@ -13,14 +13,14 @@ import numpy as np
 from trainer import store
 from trainer.audio import io as audio
 from trainer.audio.decode import AudioError
+from trainer.clients import Hypothesis, Library
 from trainer.corpora.utterance import Utterance
 from trainer.metrics.bootstrap import bootstrap
 from trainer.metrics.error_rate import edit_counts, error_kinds, error_rate
 from trainer.store import Row, Store
-from trainer.stt.client import Hypothesis, Library
-from trainer.stt.decoder import Search, decode, load_scorer
 from trainer.stt.preparation import Mels, mfcc_batch
 from trainer.text.alphabet import Alphabet
+from trainer.text.decoder import Search, decode, load_scorer
 from trainer.workers import Workers
 
 if TYPE_CHECKING:

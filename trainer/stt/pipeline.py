@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from trainer import experiment, package, page
+from trainer.clients import LIBRARIES, fetch
 from trainer.corpora.utterance import Utterance
 from trainer.errors import UserError
 from trainer.log import log
@@ -22,7 +23,6 @@ from trainer.steps import write_record
 from trainer.store import build
 from trainer.stt import card, checkpoints, copies, export, preparation, report, testing
 from trainer.stt.augmentation import parse
-from trainer.stt.client import LIBRARIES, fetch
 from trainer.stt.evaluation import Client, network_scores, transcribe
 from trainer.stt.export.contract import Contract
 from trainer.stt.forms import contract_of, spec_of

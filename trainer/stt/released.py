@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from trainer.audio.decode import AudioError
+from trainer.clients import fetch
 from trainer.corpora import readers
 from trainer.corpora.utterance import Utterance
 from trainer.errors import UserError
 from trainer.rejected import Rejected
-from trainer.stt.client import fetch
 from trainer.stt.evaluation import CHUNK, Client, by_clip, error_rates, read_clips
 from trainer.text import language as languages
 from trainer.text.rules import AS_WRITTEN

@@ -12,13 +12,13 @@ from trainer.log import log
 from trainer.run import Run
 from trainer.steps import write_record
 from trainer.stt import language_model, preparation, tuning
-from trainer.stt.decoder import Scorer, Search
 from trainer.stt.language_model import PACKAGE, TextPlan
 from trainer.stt.material import Material
 from trainer.stt.settings import SpeechSettings
 from trainer.stt.sources import checksum, checksums
 from trainer.text import ngram, scorer
 from trainer.text.alphabet import SPACE, read_alphabet
+from trainer.text.decoder import Scorer, Search
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trainer.clients import LIBRARIES, fetch
 from trainer.corpora.utterance import Utterance
 from trainer.steps import write_record
 from trainer.stt import preparation
-from trainer.stt.client import LIBRARIES, fetch
-from trainer.stt.decoder import Search
 from trainer.stt.evaluation import (
     Client,
     Figures,
@@ -23,6 +22,7 @@ from trainer.stt.evaluation import (
 from trainer.stt.language_model import PACKAGE
 from trainer.stt.settings import SpeechSettings
 from trainer.text.alphabet import Alphabet
+from trainer.text.decoder import Search
 from trainer.workers import Workers
 
 CLIPS = "clips.json"

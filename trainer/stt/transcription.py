@@ -11,8 +11,8 @@ from trainer.audio import io as audio
 from trainer.audio import speech
 from trainer.audio.decode import SUFFIXES, AudioError
 from trainer.audio.io import SAMPLE_RATE_HZ, Audio, to_int16
+from trainer.clients import Library
 from trainer.errors import UserError
-from trainer.stt.client import Library
 
 BLOCK_SECONDS = 60.0
 PAUSE_FRAMES = 50  # half a second separates segments

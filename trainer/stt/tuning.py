@@ -15,9 +15,9 @@ from trainer.corpora.splits import share
 from trainer.log import log, progress
 from trainer.metrics.bootstrap import standard_error
 from trainer.metrics.error_rate import edit_counts, error_rate
-from trainer.stt.decoder import Search
 from trainer.stt.evaluation import search_clips
 from trainer.text.alphabet import Alphabet
+from trainer.text.decoder import Search
 from trainer.workers import Workers
 
 CLIPS = 240  # of the dev sets, chosen by their transcripts

@@ -32,34 +32,42 @@ class NgramPlan:
 def build(text: Path, plan: NgramPlan, out: Path) -> None:
     """lm.binary and vocabulary.txt in `out` from `text`, one normalised sentence a line.
 
-    A small text has too few n-grams for Kneser-Ney's discounts: lmplz then runs again with
-    --discount_fallback. Raises ProgramError, UserError.
+    Raises ProgramError, UserError.
     """
     words = vocabulary(text_lines(text), plan.top_k)
     if not words:
         raise UserError(f"{text}: the text of the language model is empty")
     listed, arpa, filtered = out / VOCABULARY, out / "lm.arpa", out / "lm_filtered.arpa"
     listed.write_text(" ".join(words) + "\n", encoding="utf-8")
-    command = ["lmplz", "--order", str(plan.order), "--temp_prefix", f"{out}/"]
-    command += ["--memory", plan.memory, "--text", str(text), "--arpa", str(arpa)]
-    if plan.prune.split():
-        command += ["--prune", *plan.prune.split()[: plan.order]]
-    try:
-        run(command, stages=STAGES)
-    except ProgramError as error:
-        if "discount" not in str(error).lower():
-            raise
-        log.warning(
-            f"too few different n-grams for Kneser-Ney (of {len(words)} words): fixed "
-            "discounts are used (--discount_fallback)"
-        )
-        run([*command, "--discount_fallback"], stages=STAGES)
+    estimate(text, plan.order, plan.prune, plan.memory, arpa)
     run(["filter", "single", f"model:{arpa}", str(filtered)], stdin=listed)
     # -v: without the words' strings, behind which clients would not find the automaton
     bits = ["-a", str(plan.pointer_bits), "-q", str(plan.quantization_bits)]
     run(["build_binary", *bits, "-v", "trie", str(filtered), str(out / BINARY)])
     arpa.unlink()
     filtered.unlink()
+
+
+def estimate(text: Path, order: int, prune: str, memory: str, arpa: Path) -> None:
+    """An ARPA file from `text`, one sentence a line; `prune`: counts by order, as lmplz has them.
+
+    A small text has too few n-grams for Kneser-Ney's discounts: lmplz then runs again with
+    --discount_fallback. Raises ProgramError.
+    """
+    command = ["lmplz", "--order", str(order), "--temp_prefix", f"{arpa.parent}/"]
+    command += ["--memory", memory, "--text", str(text), "--arpa", str(arpa)]
+    if prune.split():
+        command += ["--prune", *prune.split()[:order]]
+    try:
+        run(command, stages=STAGES)
+    except ProgramError as error:
+        if "discount" not in str(error).lower():
+            raise
+        log.warning(
+            "too few different n-grams for Kneser-Ney: fixed discounts are used "
+            "(--discount_fallback)"
+        )
+        run([*command, "--discount_fallback"], stages=STAGES)
 
 
 def vocabulary(text: Iterable[str], top_k: int) -> list[str]:

@@ -220,6 +220,18 @@ class Vocabulary:
             yield labels
 
 
+def vocabulary_of(machine: Automaton, classes: int) -> Vocabulary:
+    """An automaton as `read` gives it."""
+    table = np.zeros(len(machine.arcs), STATE)
+    table["count"] = [len(leaving) for leaving in machine.arcs]
+    table["first"] = np.cumsum(table["count"]) - table["count"]
+    table["final"] = np.where(machine.final, 0.0, np.inf)
+    arcs = np.zeros(int(table["count"].sum()), ARC)
+    pairs = [arc for leaving in machine.arcs for arc in leaving]
+    arcs["label"], arcs["target"] = np.array(pairs).T
+    return Vocabulary(table, arcs, classes)
+
+
 def read(path: Path, alphabet: Alphabet | None) -> tuple[float, float, Vocabulary]:
     """(alpha, beta, automaton). Raises UserError, also for more labels than `alphabet` has."""
     try:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from trainer.stt.client import Hypothesis
+from trainer.clients import Hypothesis
 from trainer.stt.transcription import (
     Segment,
     Transcript,

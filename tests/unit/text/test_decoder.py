@@ -8,9 +8,9 @@ import pytest
 
 from trainer.errors import UserError
 from trainer.stt import tuning
-from trainer.stt.decoder import NO_WORD, Scorer, Search, decode
 from trainer.text import scorer
 from trainer.text.alphabet import Alphabet, ByteAlphabet, collapse
+from trainer.text.decoder import NO_WORD, Scorer, Search, decode
 from trainer.text.scorer import read as read_scorer
 
 

@@ -133,6 +133,13 @@ def decode(
     log_probs: np.ndarray, search: Search, scorer: Scorer | None = None
 ) -> tuple[list[int], float]:
     """(frames, classes) log probabilities, blank last -> (labels, log score) of the best prefix."""
+    return decode_all(log_probs, search, scorer, 1)[0]
+
+
+def decode_all(
+    log_probs: np.ndarray, search: Search, scorer: Scorer | None, count: int
+) -> list[tuple[list[int], float]]:
+    """As `decode`: the `count` best prefixes, the best first."""
     classes = log_probs.shape[1]
     blank = classes - 1
     alpha, beta = (
@@ -222,8 +229,8 @@ def decode(
             score[row] += alpha * np.float32(prefixes.word_score(int(nodes[row]))) + beta
         if scorer.alphabet.of_bytes:  # clients count the empty text as a word
             score[nodes == 0] += beta
-    winner = int(np.argmax(score))
-    return prefixes.text(int(nodes[winner])), float(score[winner])
+    best = np.argsort(-score, kind="stable")[:count]
+    return [(prefixes.text(int(nodes[i])), float(score[i])) for i in best]
 
 
 def _cut(frame: np.ndarray, search: Search) -> np.ndarray:

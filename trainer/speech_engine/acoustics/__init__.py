@@ -1,0 +1,84 @@
+"""Acoustic models that an engine is built on: what each can pronounce, and how it is recognised."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from trainer.errors import UserError
+from trainer.speech_engine.lexicon import Lexicon
+
+
+@dataclass(frozen=True)
+class Alternative:
+    """What may have been said. Costs are natural logarithms, lower is better; `lm`: of the last
+    language model; `confidence`: 0 to 1, among the alternatives."""
+
+    text: str
+    cost: float
+    acoustic: float
+    lm: float
+    confidence: float
+
+
+class Recognizer(Protocol):
+    """A loaded engine."""
+
+    def alternatives(self, samples: np.ndarray, count: int) -> list[Alternative]:
+        """Of int16 samples at 16 kHz: at most `count`, the best first; none for silence."""
+        ...
+
+
+@dataclass(frozen=True)
+class Acoustics:
+    """`kind`: the module of this package; `place`: files of the user's model; `units`: phones or
+    letters; `dictionary`: what it can pronounce (empty for letters); `key`: of its files."""
+
+    kind: str
+    place: Path | None
+    units: tuple[str, ...]
+    dictionary: Lexicon
+    key: str
+    licence: str
+
+    @property
+    def spells(self) -> bool:
+        """Whether its units are letters, so that words need no pronunciation."""
+        return not self.dictionary
+
+
+def confidences(costs: Sequence[float], scale: float) -> list[float]:
+    """Posteriors among alternatives with these costs, flattened by `scale`."""
+    if not costs:
+        return []
+    weights = np.exp((min(costs) - np.array(costs)) / scale)
+    return [float(w) for w in weights / weights.sum()]
+
+
+def find(given: str) -> Acoustics:
+    """The acoustic model of a setting. Raises UserError."""
+    from trainer.speech_engine.acoustics import pocketsphinx
+
+    if given in ("", "pocketsphinx"):
+        return pocketsphinx.acoustics()
+    place = Path(given)
+    if not place.is_dir():
+        raise UserError(f"ACOUSTIC_MODEL: {given}: neither pocketsphinx nor a folder")
+    readers = _readers()
+    for files, read in readers:
+        if all(any(place.glob(name)) for name in files):
+            return read(place)
+    wanted = "; or ".join(", ".join(files) for files, _ in readers)
+    raise UserError(f"ACOUSTIC_MODEL: {given}: holds none of: {wanted}")
+
+
+def _readers() -> list[tuple[tuple[str, ...], Callable[[Path], Acoustics]]]:
+    from trainer.speech_engine.acoustics.letters import acoustics as of_letters
+    from trainer.speech_engine.acoustics.onnx import acoustics as of_onnx
+
+    return [
+        (("*_float.tflite", "alphabet.txt"), of_letters),
+        (("model.onnx", "tokens.txt"), of_onnx),
+    ]

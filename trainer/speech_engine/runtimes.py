@@ -1,0 +1,115 @@
+"""The folders of an engine in the libraries that its users have, each in a process of its own.
+
+Their libraries must not share one: two of them hang beside OpenFst of another.
+"""
+
+import json
+import multiprocessing
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+from trainer.audio.io import SAMPLE_RATE_HZ
+from trainer.errors import UserError
+from trainer.log import quiet
+
+Decode = Callable[[Path, Sequence[np.ndarray]], list[str]]
+SECONDS = 600
+
+
+def of(engine: Path) -> list[str]:
+    """Names of the runtimes whose folders an engine has."""
+    return [name for name in DECODERS if (engine / name).is_dir()]
+
+
+def decode_apart(name: str, engine: Path, clips: Sequence[np.ndarray]) -> list[str]:
+    """Texts of int16 samples at 16 kHz. Raises UserError where the library cannot load a folder."""
+    context = multiprocessing.get_context("spawn")
+    receive, send = context.Pipe(duplex=False)
+    child = context.Process(target=_decode, args=(send, name, engine, list(clips)))
+    child.start()
+    send.close()
+    try:
+        if not receive.poll(SECONDS):
+            raise UserError(f"{engine / name}: {name} has not answered in {SECONDS} s")
+        found = receive.recv()
+    except EOFError:
+        child.join()
+        raise UserError(
+            f"{engine / name}: {name} cannot load it (exit code {child.exitcode})"
+        ) from None
+    finally:
+        child.terminate()
+        child.join()
+    if isinstance(found, str):
+        raise UserError(f"{engine / name}: {name} cannot load it: {found}")
+    return list(found)
+
+
+def _decode(send: Connection, name: str, engine: Path, clips: Sequence[np.ndarray]) -> None:
+    try:
+        with quiet():
+            found: list[str] | str = DECODERS[name](engine / name, clips)
+    except (UserError, RuntimeError, OSError, ValueError) as error:
+        found = f"{error}" or type(error).__name__
+    send.send(found)
+
+
+def _pocketsphinx(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
+    from pocketsphinx import Decoder
+
+    decoder = Decoder(
+        hmm=str(folder / "acoustic"),
+        dict=str(folder / "commands.dict"),
+        lm=str(folder / "commands.lm"),
+        loglevel="FATAL",
+    )
+    texts = []
+    for samples in clips:
+        decoder.start_utt()
+        decoder.process_raw(np.ascontiguousarray(samples, "<i2").tobytes(), full_utt=True)
+        decoder.end_utt()
+        best = decoder.hyp()
+        texts.append(best.hypstr if best else "")
+    return texts
+
+
+def _deepspeech(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
+    from trainer import clients
+    from trainer.machine import data_folder
+
+    libraries = clients.fetch(data_folder() / "tools" / "clients")
+    model = folder / "output_graph.pbmm"
+    with clients.Library(libraries["deepspeech"], model, folder / "kenlm.scorer") as loaded:
+        return [loaded.transcribe(samples).text.strip() for samples in clips]
+
+
+def _sherpa(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
+    from trainer.speech_engine.acoustics.onnx import Sherpa
+
+    recognizer = Sherpa(folder)
+    found = [recognizer.alternatives(samples, 1) for samples in clips]
+    return [one[0].text if one else "" for one in found]
+
+
+def _vosk(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
+    import vosk
+
+    vosk.SetLogLevel(-1)
+    model = vosk.Model(str(folder))
+    texts = []
+    for samples in clips:
+        recognizer = vosk.KaldiRecognizer(model, SAMPLE_RATE_HZ)
+        recognizer.AcceptWaveform(np.ascontiguousarray(samples, "<i2").tobytes())
+        texts.append(json.loads(recognizer.FinalResult())["text"])
+    return texts
+
+
+DECODERS: dict[str, Decode] = {
+    "pocketsphinx": _pocketsphinx,
+    "deepspeech": _deepspeech,
+    "sherpa": _sherpa,
+    "vosk": _vosk,
+}

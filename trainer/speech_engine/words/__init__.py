@@ -1,0 +1,1 @@
+"""Word lists: programming words with pronunciations, and words that no engine learns."""
