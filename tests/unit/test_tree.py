@@ -33,11 +33,15 @@ def imports(name, at_import_only=False):
 # modules without a test file of their own (tests/unit/<folder>/test_<module>.py) -> what tests them
 READERS = "unit/corpora/readers/test_readers.py"
 LINE_STT, LINE_WAKEWORD = "lines/test_stt.py", "lines/test_wakeword.py"
+LINE_SPEECH = "lines/test_speech_engine.py"
+RECOGNITION = "unit/speech_engine/test_recognition.py"
+FIGURES = "unit/speech_engine/test_evaluation.py"
 SHORT = ("__init__", "__main__")
 COVERED_BY = {
     "audio.noise": "unit/audio/test_augment.py",
     "audio.quality": "unit/wakeword/test_recordings.py",
     "audio.spec_augment": "unit/stt/test_learning.py",
+    "clients": LINE_STT,
     "corpora.convert": READERS,
     "corpora.utterance": "unit/corpora/test_splits.py",
     "disk": "unit/test_steps.py",
@@ -51,6 +55,36 @@ COVERED_BY = {
     "options": "unit/test_settings.py",
     "page": LINE_WAKEWORD,
     "run": "unit/test_settings.py",
+    "speech_engine.acoustics.letters": RECOGNITION,
+    "speech_engine.acoustics.onnx": RECOGNITION,
+    "speech_engine.acoustics.pocketsphinx": RECOGNITION,
+    "speech_engine.alike": FIGURES,
+    "speech_engine.check": "unit/test_cli.py",
+    "speech_engine.cli": "unit/test_cli.py",
+    "speech_engine.engine": RECOGNITION,
+    "speech_engine.graph": RECOGNITION,
+    "speech_engine.hints": RECOGNITION,
+    "speech_engine.line": LINE_SPEECH,
+    "speech_engine.measuring": LINE_SPEECH,
+    "speech_engine.ngrams": FIGURES,
+    "speech_engine.pipeline": LINE_SPEECH,
+    "speech_engine.recognizers": RECOGNITION,
+    "speech_engine.report": FIGURES,
+    "speech_engine.runtimes": RECOGNITION,
+    "speech_engine.settings": "unit/test_settings.py",
+    "speech_engine.spoken": FIGURES,
+    "speech_engine.transcription": RECOGNITION,
+    "spoken_code.files": "unit/spoken_code/test_material.py",
+    "spoken_code.grammar": "unit/spoken_code/test_corpus.py",
+    "spoken_code.languages": "unit/spoken_code/test_corpus.py",
+    "spoken_code.lexer": "unit/spoken_code/test_corpus.py",
+    "spoken_code.licences": "unit/spoken_code/test_material.py",
+    "spoken_code.numbers": "unit/spoken_code/test_forms.py",
+    "spoken_code.readers": "unit/spoken_code/test_material.py",
+    "spoken_code.snippets": "unit/spoken_code/test_corpus.py",
+    "spoken_code.sources": "unit/spoken_code/test_material.py",
+    "spoken_code.speaking": "unit/spoken_code/test_forms.py",
+    "spoken_code.writing": "unit/spoken_code/test_forms.py",
     "stt.batches": "unit/stt/test_learning.py",
     "stt.card": LINE_STT,
     "stt.check": "unit/test_cli.py",
@@ -59,7 +93,6 @@ COVERED_BY = {
     "stt.copies": LINE_STT,
     "stt.forms": LINE_STT,
     "stt.released": LINE_STT,
-    "stt.client": LINE_STT,
     "stt.evaluation": LINE_STT,
     "stt.export.contract": LINE_STT,
     "stt.export.flatbuffer": LINE_STT,
@@ -79,6 +112,7 @@ COVERED_BY = {
     "stt.texts": "unit/stt/test_gathering.py",
     "stt.tuning": "unit/stt/test_decoder.py",
     "text.alphabet": "unit/text/test_rules.py",
+    "text.g2p": "unit/speech_engine/test_g2p.py",
     "text.ngram": "unit/stt/test_sources.py",
     "training.callbacks": "unit/models/test_models.py",
     "training.checkpoint": "unit/models/test_models.py",
@@ -135,6 +169,8 @@ def part(module):
         "try: cli.main(['wakeword', 'train', '--help'])\nexcept SystemExit: pass",
         "from trainer.cli import cli\n"
         "try: cli.main(['stt', 'train', '--help'])\nexcept SystemExit: pass",
+        "from trainer.cli import cli\n"
+        "try: cli.main(['speech-engine', 'package', '--help'])\nexcept SystemExit: pass",
     ],
 )
 def test_nothing_heavy_before_a_command_runs(code):

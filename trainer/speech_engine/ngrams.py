@@ -70,6 +70,8 @@ def write(corpus: Path, words: Collection[str], plan: NgramsPlan, out: Path) -> 
             count += 1
         file.write("\n" * int(count * plan.empty_share))
         file.write("".join(f"{word}\n" for word in sorted(known)))
+    megabytes = text.stat().st_size >> 20
+    log.info("language models of %d MB of text; memory at most %s", megabytes, plan.memory)
     mixed = _own_texts(plan, known, out) if plan.own else None
     for order, prune, name in zip(plan.orders, plan.prunes, (SEARCH, RESCORE), strict=True):
         estimate(text, order, prune, plan.memory, out / name)

@@ -88,6 +88,9 @@ def runtime_rows(model: Model) -> Rows:
     for name, how in RUNTIMES.items():
         there = (model.engine / name).is_dir()
         why = WHY_NOT.get((name, model.acoustics.kind), "")
+        measured = model.figures.get("runtimes", {}).get(name)
+        if measured and measured["wer"] is not None:
+            how += f"; WER {percent(measured['wer'])} on {measured['clips']} clips in its library"
         rows.append([f"{name}/", how if there else f"not there: {why}"])
     return rows
 

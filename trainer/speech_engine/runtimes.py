@@ -6,6 +6,7 @@ Their libraries must not share one: two of them hang beside OpenFst of another.
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -21,7 +22,7 @@ SECONDS = 600
 
 def of(engine: Path) -> list[str]:
     """Names of the runtimes whose folders an engine has."""
-    return [name for name in DECODERS if (engine / name).is_dir()]
+    return [name for name, (folder, _) in DECODERS.items() if (engine / folder).is_dir()]
 
 
 def decode_apart(name: str, engine: Path, clips: Sequence[np.ndarray]) -> list[str]:
@@ -33,25 +34,24 @@ def decode_apart(name: str, engine: Path, clips: Sequence[np.ndarray]) -> list[s
     send.close()
     try:
         if not receive.poll(SECONDS):
-            raise UserError(f"{engine / name}: {name} has not answered in {SECONDS} s")
+            raise UserError(f"{engine}: {name} has not answered in {SECONDS} s")
         found = receive.recv()
     except EOFError:
         child.join()
-        raise UserError(
-            f"{engine / name}: {name} cannot load it (exit code {child.exitcode})"
-        ) from None
+        raise UserError(f"{engine}: {name} cannot load it (exit code {child.exitcode})") from None
     finally:
         child.terminate()
         child.join()
     if isinstance(found, str):
-        raise UserError(f"{engine / name}: {name} cannot load it: {found}")
+        raise UserError(f"{engine}: {name} cannot load it: {found}")
     return list(found)
 
 
 def _decode(send: Connection, name: str, engine: Path, clips: Sequence[np.ndarray]) -> None:
     try:
         with quiet():
-            found: list[str] | str = DECODERS[name](engine / name, clips)
+            folder, decode = DECODERS[name]
+            found: list[str] | str = decode(engine / folder, clips)
     except (UserError, RuntimeError, OSError, ValueError) as error:
         found = f"{error}" or type(error).__name__
     send.send(found)
@@ -76,13 +76,14 @@ def _pocketsphinx(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
     return texts
 
 
-def _deepspeech(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
+def _client(name: str, folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
+    """In libdeepspeech or libstt."""
     from trainer import clients
     from trainer.machine import data_folder
 
     libraries = clients.fetch(data_folder() / "tools" / "clients")
-    model = folder / "output_graph.pbmm"
-    with clients.Library(libraries["deepspeech"], model, folder / "kenlm.scorer") as loaded:
+    model = folder / clients.LIBRARIES[name][1]
+    with clients.Library(libraries[name], model, folder / "kenlm.scorer") as loaded:
         return [loaded.transcribe(samples).text.strip() for samples in clips]
 
 
@@ -107,9 +108,11 @@ def _vosk(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
     return texts
 
 
-DECODERS: dict[str, Decode] = {
-    "pocketsphinx": _pocketsphinx,
-    "deepspeech": _deepspeech,
-    "sherpa": _sherpa,
-    "vosk": _vosk,
+# name -> (folder of the engine, what decodes with it)
+DECODERS: dict[str, tuple[str, Decode]] = {
+    "pocketsphinx": ("pocketsphinx", _pocketsphinx),
+    "deepspeech": ("deepspeech", partial(_client, "deepspeech")),
+    "coqui-stt": ("deepspeech", partial(_client, "stt")),
+    "sherpa": ("sherpa", _sherpa),
+    "vosk": ("vosk", _vosk),
 }

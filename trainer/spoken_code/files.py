@@ -19,6 +19,8 @@ FEWEST_LINES, MOST_LINES = 10, 5000
 LONGEST_LINE, LONGEST_MEAN = 2000, 70
 MOST_STRINGS = 300
 NOT_ASCII = 0.02  # share of characters
+MOST_WRONG = 0.5  # share of the text in nodes that do not parse
+FRAGMENTS = {"identifier"}  # what is left of statements that do not
 PERMUTATIONS, SCHEME = 64, "affine32"
 ALIKE = 0.8  # Jaccard similarity of lines, above which files are copies
 GENERATED = re.compile(
@@ -93,7 +95,8 @@ def usable(
     cleaned = b"\n".join(line.rstrip() for line in lines)
     if language != PLAIN:
         root = languages.parser(language).parse(cleaned).root_node
-        if root.type == "ERROR":
+        wrong = [n for n in root.children if n.type == "ERROR" or n.type in FRAGMENTS]
+        if sum(n.end_byte - n.start_byte for n in wrong) > MOST_WRONG * len(cleaned):
             return Rejected(name, f"does not parse as {language}")
     return SourceText(repository, path, language, cleaned, _signature(lines))
 

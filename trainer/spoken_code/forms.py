@@ -39,6 +39,7 @@ class Forms:
     styles: dict[str, list[str]]
     shares: dict[str, float]
     aliases: dict[str, list[str]]
+    examples: list[dict[str, str]]
     acronyms: frozenset[str]
 
 

@@ -85,7 +85,7 @@ def gather(out: Path, listings: Sequence[Listing], licences: str, workers: Worke
     copied = list(files.copies((heads[i].identity, heads[i].signature) for i in order))
     dropped = {one.path for one in copied}
     kept = [i for i in order if heads[i].identity not in dropped]
-    total = sum(len(one.files) for one in listings)
+    total = sum(len(one.files) + len(one.rejected) for one in listings)
     rejected.write(out / rejected.FILE, [*refused, *copied])
     rejected.report([*refused, *copied], total, "sources", out / rejected.FILE)
     if not kept:
