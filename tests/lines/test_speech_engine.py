@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from trainer.speech_engine import line, pipeline  # noqa: F401  (what the command runs)
+from trainer.speech_engine import line as of_command  # noqa: F401  (what the command runs)
+from trainer.speech_engine import pipeline  # noqa: F401
 
 TREE = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(TREE)}

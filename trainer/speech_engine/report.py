@@ -89,9 +89,10 @@ def runtime_rows(model: Model) -> Rows:
         there = (model.engine / name).is_dir()
         why = WHY_NOT.get((name, model.acoustics.kind), "")
         measured = model.figures.get("runtimes", {}).get(name)
+        rate = ""
         if measured and measured["wer"] is not None:
-            how += f"; WER {percent(measured['wer'])} on {measured['clips']} clips in its library"
-        rows.append([f"{name}/", how if there else f"not there: {why}"])
+            rate = f"; WER {percent(measured['wer'])} on {measured['clips']} clips in its library"
+        rows.append([f"{name}/", f"{how}{rate}" if there else f"not there: {why}"])
     return rows
 
 

@@ -12,8 +12,8 @@ from trainer.spoken_code.lexer import CLOSING
 from trainer.spoken_code.numbers import written as written_number
 
 KEYWORDS = frozenset(
-    """if else elif for while return import from def class function const let var new in not and or is
- none true false null this self await async yield try except raise throw with as public private
+    """if else elif for while return import from def class function const let var new in not and or
+ is none true false null this self await async yield try except raise throw with as public private
  static void lambda""".split()
 )
 OWN_STYLE = {"python": "snake", "ruby": "snake", "rust": "snake", "bash": "snake"}
@@ -128,8 +128,7 @@ class _Tokens:
                 or (token.startswith("call") and token != shown and before not in KEYWORDS)
                 or before in (".", "call(", "call[", 'open"', "open{", "(", "[", "@", "!", "::")
             )
-            if token == '"' and before == 'open"':
-                blank = False
+            blank = blank and (before, token) != ('open"', '"')
             text += (" " if blank else "") + shown
             before = token
         return text

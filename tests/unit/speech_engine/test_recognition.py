@@ -151,7 +151,10 @@ def toy_model(folder):
     made = helper.make_graph(
         nodes,
         "toy",
-        [tensor("x", TensorProto.FLOAT, ["N", "T", BANDS]), tensor("x_lens", TensorProto.INT64, ["N"])],
+        [
+            tensor("x", TensorProto.FLOAT, ["N", "T", BANDS]),
+            tensor("x_lens", TensorProto.INT64, ["N"]),
+        ],
         [
             tensor("log_probs", TensorProto.FLOAT, ["N", "T", 29]),
             tensor("log_probs_len", TensorProto.INT64, ["N"]),

@@ -11,7 +11,8 @@ from trainer.spoken_code.lexer import lexemes, pairs
 SOURCES = {
     "python": b"def area(width, height=2):\n    if width <= 0:\n        return None\n"
     b"    # the usual case\n    return width * height\n",
-    "javascript": b"class Shape {\n  area(width) {\n    return width === 0 ? null : width;\n  }\n}\n",
+    "javascript": b"class Shape {\n  area(width) {\n"
+    b"    return width === 0 ? null : width;\n  }\n}\n",
     "java": b"public class Shape {\n  private int size = 3;\n"
     b"  public int area(int width) { return width; }\n}\n",
     "cplusplus": b"#include <vector>\nint area(int width) {\n  return width << 2;\n}\n",
