@@ -122,7 +122,7 @@ def test_corrections_change_the_lexicon_alone(made, sources, tmp_path):
         ("", [], "SOURCES is empty"),
         ("/nowhere", [], "SOURCES: /nowhere: no such file or folder"),
         ("HERE", ["--languages", "cobol"], "no grammar for cobol"),
-        ("HERE", ["--languages", "rust"], "no file of rust"),
+        ("HERE", ["--languages", "rust"], "no file of these languages"),
         ("HERE", ["--acoustic-model", "/nowhere"], "neither pocketsphinx nor a folder"),
         ("HERE", ["--licences", "Apache-2.0"], "no file with a permissive licence"),
         ("https://example.org/a.tar.gz", [], "DOWNLOAD=1"),

@@ -35,6 +35,7 @@ READERS = "unit/corpora/readers/test_readers.py"
 LINE_STT, LINE_WAKEWORD = "lines/test_stt.py", "lines/test_wakeword.py"
 LINE_SPEECH = "lines/test_speech_engine.py"
 RECOGNITION = "unit/speech_engine/test_recognition.py"
+KALDI = "unit/speech_engine/test_kaldi.py"
 FIGURES = "unit/speech_engine/test_evaluation.py"
 SHORT = ("__init__", "__main__")
 COVERED_BY = {
@@ -64,6 +65,10 @@ COVERED_BY = {
     "speech_engine.engine": RECOGNITION,
     "speech_engine.graph": RECOGNITION,
     "speech_engine.hints": RECOGNITION,
+    "speech_engine.acoustics.kaldi": KALDI,
+    "speech_engine.kaldi.files": KALDI,
+    "speech_engine.kaldi.hclg": KALDI,
+    "speech_engine.kaldi.phones": KALDI,
     "speech_engine.line": LINE_SPEECH,
     "speech_engine.measuring": LINE_SPEECH,
     "speech_engine.ngrams": FIGURES,
@@ -71,7 +76,7 @@ COVERED_BY = {
     "speech_engine.recognizers": RECOGNITION,
     "speech_engine.report": FIGURES,
     "speech_engine.runtimes": RECOGNITION,
-    "speech_engine.settings": "unit/test_settings.py",
+    "speech_engine.settings": LINE_SPEECH,
     "speech_engine.spoken": FIGURES,
     "speech_engine.transcription": RECOGNITION,
     "spoken_code.files": "unit/spoken_code/test_material.py",
@@ -110,7 +115,7 @@ COVERED_BY = {
     "stt.settings_scorer": "unit/test_settings.py",
     "stt.testing": LINE_STT,
     "stt.texts": "unit/stt/test_gathering.py",
-    "stt.tuning": "unit/stt/test_decoder.py",
+    "stt.tuning": "unit/text/test_decoder.py",
     "text.alphabet": "unit/text/test_rules.py",
     "text.g2p": "unit/speech_engine/test_g2p.py",
     "text.ngram": "unit/stt/test_sources.py",

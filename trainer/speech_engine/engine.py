@@ -55,8 +55,8 @@ def write(
     disambiguation = [i for i, p in enumerate(dict.fromkeys(phones)) if p.startswith("#")]
     (graph / "phones" / "disambig.int").write_text("".join(f"{i}\n" for i in disambiguation))
     if parts.graph:
-        for name in (graphs.GRAPH, graphs.WORDS):
-            shutil.copyfile(parts.graph / name, graph / name)
+        for path in [*parts.graph.glob("*.fst"), parts.graph / graphs.WORDS]:
+            shutil.copyfile(path, graph / path.name)
     else:
         listed = "".join(f"{w} {i}\n" for w, i in graphs.numbers(sorted(lexicon)).items())
         (graph / graphs.WORDS).write_text(listed, encoding="ascii")
@@ -97,6 +97,11 @@ def _write_runtimes(
         from trainer.speech_engine.acoustics import letters
 
         letters.write(parts.ngrams / ngrams.SEARCH, acoustics, out)
+    elif acoustics.kind == "kaldi":
+        from trainer.speech_engine.acoustics import kaldi
+
+        assert parts.graph is not None
+        kaldi.write(parts.graph, acoustics, out)
     else:
         from trainer.speech_engine.acoustics import onnx
 

@@ -8,6 +8,7 @@ network's outputs + 1, the blank's first (Miao et al. 2015).
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from trainer.errors import UserError
 from trainer.log import log
@@ -21,27 +22,11 @@ BLANK = 1  # label of the input
 def write(words: Sequence[str], arpa: Path, units: Sequence[str], out: Path) -> None:
     """TLG.fst, words.txt and LG.fst in `out`. `units`: letters and the space, in the order of the
     network's outputs after the blank. Raises UserError."""
-    try:
-        import kaldifst
-        import kaldilm
-    except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed here: the train image has it") from error
-    known = numbers(words)
-    listed = "".join(f"{word} {i}\n" for word, i in known.items())
-    (out / WORDS).write_text(listed, encoding="utf-8")
-    plain, grammar = out / "plain.arpa", out / "G.fst"
-    _without_hints(arpa, plain)
-    kaldilm.arpa2fst(
-        str(plain),
-        output_fst=str(grammar),
-        disambig_symbol="#0",
-        read_symbol_table=str(out / WORDS),
-        max_arpa_warnings=0,
-    )
-    g = kaldifst.StdVectorFst.read(str(grammar))
-    kaldifst.arcsort(g, "ilabel")
+    import kaldifst
+
+    g = grammar(words, arpa, out)
     log.info("graph: G has %d states", g.num_states)
-    lexicon = kaldifst.compile(_trie(words, units, known))
+    lexicon = kaldifst.compile(_trie(words, units, numbers(words)))
     kaldifst.arcsort(lexicon, "olabel")
     lg = kaldifst.compose(lexicon, g)
     del lexicon, g
@@ -55,8 +40,31 @@ def write(words: Sequence[str], arpa: Path, units: Sequence[str], out: Path) -> 
     tlg.write(str(out / GRAPH))
     size = (out / GRAPH).stat().st_size >> 20
     log.info("graph: TLG has %d states, %d MB", tlg.num_states, size)
-    for path in (plain, grammar):
+
+
+def grammar(words: Sequence[str], arpa: Path, out: Path) -> Any:
+    """G of a language model, sorted by input; words.txt in `out`. Raises UserError."""
+    try:
+        import kaldifst
+        import kaldilm
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is not installed here: the train image has it") from error
+    listed = "".join(f"{word} {i}\n" for word, i in numbers(words).items())
+    (out / WORDS).write_text(listed, encoding="utf-8")
+    plain, made = out / "plain.arpa", out / "G.fst"
+    _without_hints(arpa, plain)
+    kaldilm.arpa2fst(
+        str(plain),
+        output_fst=str(made),
+        disambig_symbol="#0",
+        read_symbol_table=str(out / WORDS),
+        max_arpa_warnings=0,
+    )
+    found = kaldifst.StdVectorFst.read(str(made))
+    kaldifst.arcsort(found, "ilabel")
+    for path in (plain, made):
         path.unlink()
+    return found
 
 
 def numbers(words: Sequence[str]) -> dict[str, int]:

@@ -42,16 +42,20 @@ def profane() -> frozenset[str]:
     return frozenset((WORDS / "profanity.txt").read_text(encoding="ascii").split())
 
 
-def vocabulary(counts: Mapping[str, int], most: int, least: int) -> list[str]:
-    """The most frequent words of a corpus, ties by alphabet; letters are always among them."""
+def vocabulary(
+    counts: Mapping[str, int], most: int, least: int, own: Mapping[str, int] = {}
+) -> list[str]:
+    """The most frequent words of a corpus, ties by alphabet; letters, and the words of the user's
+    `own` text, are always among them."""
     refused = profane()
     letters = [chr(c) for c in range(ord("a"), ord("z") + 1)]
-    words = [
-        word
-        for word, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
-        if count >= least and WORD.fullmatch(word) and word not in refused
-    ]
+    usual = (word for word in _by_count(counts) if counts[word] >= least)
+    words = [w for w in (*_by_count(own), *usual) if WORD.fullmatch(w) and w not in refused]
     return list(dict.fromkeys([*letters, *words]))[:most]
+
+
+def _by_count(counts: Mapping[str, int]) -> list[str]:
+    return sorted(counts, key=lambda word: (-counts[word], word))
 
 
 def frequent(dictionary: Lexicon, most: int) -> Lexicon:

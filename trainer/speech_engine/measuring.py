@@ -25,6 +25,7 @@ class Plan:
 
     engine: Path
     kind: str
+    takes_hints: bool
     hint_cost: float
     spoken: Path
     recorded: Sequence[Utterance]
@@ -57,7 +58,7 @@ def measure(plan: Plan, workers: Workers) -> tuple[Figures, list[dict[str, Any]]
             if not spoken.voices()
             else "there are no synthesized commands (EVALUATION_COMMANDS)"
         )
-    if with_unknown and plan.kind != "onnx":
+    if with_unknown and plan.takes_hints:
         found["hints"] = _hints(plan, domain, usual, with_unknown, unknown, workers)
     found["runtimes"] = _runtimes(plan.engine, (sets["recorded"] or usual)[:IN_RUNTIMES], workers)
     return found, listed

@@ -1,21 +1,19 @@
 """Language models of commands: one to search with, a longer one to rank again.
 
 Words outside the lexicon are the class HINT, whose members are given at run time. The user's own
-text is mixed in linearly, with the weight that fits its held-out part best (MITLM).
+text is mixed in linearly, with the weight that fits its held-out part best.
 """
 
 import re
-import shutil
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from trainer.errors import UserError
-from trainer.log import log
-from trainer.programs import run
+from trainer.log import log, quiet
 from trainer.spoken_code.material import commands
-from trainer.text import g2p
+from trainer.text import mixing
 from trainer.text.ngram import estimate, text_lines
 
 HINT = "#hint"
@@ -77,7 +75,8 @@ def write(corpus: Path, words: Collection[str], plan: NgramsPlan, out: Path) -> 
         estimate(text, order, prune, plan.memory, out / name)
         if mixed:
             _mix(out / name, mixed, order, plan.memory, out)
-        _without_unknown(out / name)
+        else:
+            _without_unknown(out / name)
     for path in (text, *(mixed or ())):
         path.unlink()
 
@@ -100,10 +99,10 @@ def _own_texts(plan: NgramsPlan, known: Collection[str], out: Path) -> tuple[Pat
 def _mix(arpa: Path, mixed: tuple[Path, Path], order: int, memory: str, out: Path) -> None:
     own, both = out / "own.arpa", out / "mixed.arpa"
     estimate(mixed[0], order, "", memory, own)
-    command = ["interpolate-ngram", "-lm", f"{arpa}, {own}", "-interpolation", "LI"]
-    command += ["-opt-perp", str(mixed[1]), "-order", str(order), "-write-lm", str(both)]
-    run(command, environment=g2p.programs(), folder=out)
-    shutil.move(both, arpa)
+    weight = mixing.best_weight(arpa, own, mixed[1].read_text("ascii").splitlines())
+    log.info("%s: the user's text has a weight of %.2f", arpa.name, 1 - weight)
+    mixing.mix(arpa, own, weight, both)
+    both.replace(arpa)
     own.unlink()
 
 
@@ -124,7 +123,8 @@ def perplexity(arpa: Path, path: Path, known: Collection[str]) -> Mapping[str, f
     that are not in the lexicon."""
     import kenlm
 
-    model = kenlm.Model(str(arpa))
+    with quiet():
+        model = kenlm.Model(str(arpa))
     total = words = unknown = lines = 0.0
     for _, text in commands(path):
         classes = in_classes(text, known)

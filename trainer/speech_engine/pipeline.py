@@ -1,6 +1,7 @@
 """The line from source code to a speech engine: each property is a stage."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -152,11 +153,13 @@ class Pipeline:
     def lexicon(self) -> Path:
         """lexicon.txt, lexicon.csv, review.csv."""
         acoustics, corpus, model = self.acoustics, self.corpus, self.g2p
+        texts = self._own_texts
         own = lexicon.corrections(self.run.settings.data_dir / "lexicon")
 
         def make(out: Path, s: SpeechEngineSettings) -> None:
             counts = ngrams.count_words(corpus / "train.txt")
-            words = lexicon.vocabulary(counts, s.lm_words, s.lm_least_count)
+            said = Counter(w for line in ngrams.own_lines(texts) for w in line.split())
+            words = lexicon.vocabulary(counts, s.lm_words, s.lm_least_count, said)
             if model is None:
                 found = lexicon.spelled_entries(words, counts, acoustics.units)
             else:
@@ -168,6 +171,7 @@ class Pipeline:
 
         inputs = {"corpus": corpus} | ({"g2p": model} if model else {})
         params = {"acoustics": acoustics.key, "corrections": own if model else {}}
+        params |= {"own": fingerprint(texts)} if texts else {}
         return self.run.step("lexicon", make, inputs, params)
 
     @cached_property
@@ -199,18 +203,23 @@ class Pipeline:
     @cached_property
     def graph(self) -> Path | None:
         """The decoding graph; None for PocketSphinx, which builds its own as it loads."""
-        if not self.acoustics.spells:
+        acoustics, words, models = self.acoustics, self.lexicon, self.ngrams
+        if acoustics.kind == "pocketsphinx":
             log.info("graph: PocketSphinx builds its graph in memory when it loads")
             return None
-        acoustics, words, models = self.acoustics, self.lexicon, self.ngrams
 
         def make(out: Path, _: SpeechEngineSettings) -> None:
             from trainer.speech_engine import graph
+            from trainer.speech_engine.acoustics import kaldi
 
-            known = sorted(lexicon.read(words / "lexicon.txt"))
-            graph.write(known, models / ngrams.SEARCH, acoustics.units, out)
+            known, arpa = lexicon.read(words / "lexicon.txt"), models / ngrams.SEARCH
+            if acoustics.kind == "kaldi":
+                kaldi.write_graph(known, arpa, acoustics, out)
+            else:
+                graph.write(sorted(known), arpa, acoustics.units, out)
 
-        return self.run.step("graph", make, {"lexicon": words, "ngrams": models})
+        inputs = {"lexicon": words, "ngrams": models}
+        return self.run.step("graph", make, inputs, {"acoustics": acoustics.key})
 
     @cached_property
     def engine(self) -> Path:
@@ -253,7 +262,8 @@ class Pipeline:
         recorded = self.recorded
 
         def make(out: Path, s: SpeechEngineSettings) -> None:
-            plan = measuring.Plan(folder, acoustics.kind, s.hint_cost, made, recorded)
+            kind, hinted = acoustics.kind, acoustics.takes_hints
+            plan = measuring.Plan(folder, kind, hinted, s.hint_cost, made, recorded)
             found, clips = measuring.measure(plan, self.run.workers)
             if not acoustics.spells:
                 found["alike"] = alike.pairs(lexicon.read(folder / engine.LEXICON))

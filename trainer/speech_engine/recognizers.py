@@ -45,6 +45,10 @@ def load(
             from trainer.speech_engine.acoustics import letters
 
             return letters.load(engine, list(hints), cost, engine / RESCORE)
+        if kind == "kaldi":
+            from trainer.speech_engine.acoustics import kaldi
+
+            return kaldi.load(engine, list(hints))
         from trainer.speech_engine.acoustics import onnx
 
         return onnx.load(engine, list(hints))

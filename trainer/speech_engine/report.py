@@ -41,6 +41,9 @@ WHY_NOT = {
     ("pocketsphinx", "onnx"): "needs a model of phones",
     ("deepspeech", "onnx"): "needs a run of `trainer stt`",
     ("vosk", "onnx"): "needs a Kaldi nnet3 model",
+    ("pocketsphinx", "kaldi"): "has an acoustic model of its own",
+    ("deepspeech", "kaldi"): "needs a run of `trainer stt`",
+    ("sherpa", "kaldi"): "needs a CTC model in ONNX",
 }
 
 

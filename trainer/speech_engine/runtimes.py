@@ -3,7 +3,6 @@
 Their libraries must not share one: two of them hang beside OpenFst of another.
 """
 
-import json
 import multiprocessing
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer.audio.io import SAMPLE_RATE_HZ
 from trainer.errors import UserError
 from trainer.log import quiet
 
@@ -96,16 +94,11 @@ def _sherpa(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
 
 
 def _vosk(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
-    import vosk
+    from trainer.speech_engine.acoustics.kaldi import Vosk
 
-    vosk.SetLogLevel(-1)
-    model = vosk.Model(str(folder))
-    texts = []
-    for samples in clips:
-        recognizer = vosk.KaldiRecognizer(model, SAMPLE_RATE_HZ)
-        recognizer.AcceptWaveform(np.ascontiguousarray(samples, "<i2").tobytes())
-        texts.append(json.loads(recognizer.FinalResult())["text"])
-    return texts
+    recognizer = Vosk(folder)
+    found = [recognizer.alternatives(samples, 1) for samples in clips]
+    return [one[0].text if one else "" for one in found]
 
 
 # name -> (folder of the engine, what decodes with it)

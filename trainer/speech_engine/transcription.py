@@ -3,10 +3,9 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
-
-import numpy as np
 
 from trainer.audio import io as audio
 from trainer.audio.decode import AudioError
@@ -15,7 +14,7 @@ from trainer.errors import UserError
 from trainer.log import log
 from trainer.speech_engine import hints as hinted
 from trainer.speech_engine import recognizers
-from trainer.speech_engine.acoustics import Alternative
+from trainer.speech_engine.acoustics import Alternative, along
 
 MICROPHONE = Path("-")
 
@@ -46,9 +45,8 @@ def transcribe(
         log.info("hints: %d words added in %.1f s", len(words), time.monotonic() - start)
     for path in files:
         if path == MICROPHONE and microphone is not None:
-            for number, samples in enumerate(utterances(microphone), 1):
-                found = recognizer.alternatives(samples, count)
-                yield Transcript(str(number), tuple(found))
+            for number, parts in enumerate(utterances(microphone), 1):
+                yield Transcript(str(number), tuple(along(recognizer, parts, count)))
             continue
         try:
             samples = audio.to_int16(audio.read(path))
@@ -58,23 +56,24 @@ def transcribe(
         yield Transcript(str(path), tuple(recognizer.alternatives(samples, count)))
 
 
-def utterances(stream: BinaryIO) -> Iterator[np.ndarray]:
-    """int16 samples between pauses (WebRTC's detector in PocketSphinx)."""
+def utterances(stream: BinaryIO) -> Iterator[Iterator[bytes]]:
+    """16-bit samples between pauses (WebRTC's detector in PocketSphinx), in parts as they come;
+    each utterance must be read to its end before the next."""
     try:
         from pocketsphinx import Endpointer
     except ModuleNotFoundError as error:
         raise UserError("pocketsphinx is not installed here: the train image has it") from error
     detector = Endpointer(sample_rate=SAMPLE_RATE_HZ)
-    found: list[bytes] = []
-    while frame := stream.read(detector.frame_bytes):
-        whole = len(frame) == detector.frame_bytes
-        speech = detector.process(frame) if whole else detector.end_stream(frame)
-        if speech is not None:
-            found.append(speech)
-        if found and not detector.in_speech:
-            yield np.frombuffer(b"".join(found), "<i2")
-            found = []
-        if not whole:
-            break
-    if found:
-        yield np.frombuffer(b"".join(found), "<i2")
+
+    def speech() -> Iterator[bytes]:
+        """Parts up to the next pause; none when the stream has ended."""
+        while frame := stream.read(detector.frame_bytes):
+            whole = len(frame) == detector.frame_bytes
+            part = detector.process(frame) if whole else detector.end_stream(frame)
+            if part is not None:
+                yield part
+                if not detector.in_speech:
+                    return
+
+    while first := next(parts := speech(), b""):
+        yield chain([first], parts if detector.in_speech else ())

@@ -83,6 +83,7 @@ def test_vocabulary():
     assert words[:26] == list("abcdefghijklmnopqrstuvwxyz")
     assert words[26:] == ["bar", "foo", "it's"]
     assert len(lexicon.vocabulary(counts, 27, 2)) == 27
+    assert lexicon.vocabulary(counts, 27, 2, {"rubout": 1})[-1] == "rubout"
 
 
 def test_guesses_and_short_words(tmp_path):

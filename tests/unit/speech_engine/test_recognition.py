@@ -1,5 +1,6 @@
 """Engines in their runtimes: PocketSphinx with synthetic speech, sherpa-onnx with tones."""
 
+import io
 import math
 import shutil
 
@@ -9,9 +10,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from trainer.errors import UserError
-from trainer.speech_engine import graph, lexicon, recognizers, runtimes, spoken
+from trainer.speech_engine import graph, lexicon, recognizers, runtimes, spoken, transcription
 from trainer.speech_engine import hints as hinted
-from trainer.speech_engine.acoustics import find, pocketsphinx
+from trainer.speech_engine.acoustics import along, find, pocketsphinx
 from trainer.speech_engine.acoustics import onnx as of_onnx
 from trainer.steps import write_record
 
@@ -70,6 +71,18 @@ def test_a_hint_is_heard_and_only_with_hints(engine):
     assert found[0].text == "add function kubelet"
     other = pocketsphinx.PocketSphinx(engine, hints, 2.0).alternatives(clip("go to line five"), 1)
     assert other[0].text == "go to line five"
+
+
+def test_a_microphone_is_heard_command_by_command(engine):
+    pause = np.random.default_rng(0).normal(0, 3, 24000).astype(np.int16)
+    said = ["delete line five", "insert function"]
+    samples = np.concatenate([pause, *(part for text in said for part in (clip(text), pause))])
+    decoder = pocketsphinx.PocketSphinx(engine)
+    found = [
+        along(decoder, parts, 1)[0].text
+        for parts in transcription.utterances(io.BytesIO(samples.astype("<i2").tobytes()))
+    ]
+    assert found == said
 
 
 def test_the_folder_alone_in_a_process_of_its_own(engine):

@@ -1,9 +1,9 @@
 """Acoustic models that an engine is built on: what each can pronounce, and how it is recognised."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -31,6 +31,22 @@ class Recognizer(Protocol):
         ...
 
 
+@runtime_checkable
+class AlongRecognizer(Recognizer, Protocol):
+    """One that searches while an utterance is spoken."""
+
+    def alternatives_along(self, parts: Iterable[bytes], count: int) -> list[Alternative]:
+        """Of 16-bit samples at 16 kHz, in parts as they come."""
+        ...
+
+
+def along(recognizer: Recognizer, parts: Iterable[bytes], count: int) -> list[Alternative]:
+    """Of parts of an utterance: searched as they come, where the recognizer can."""
+    if isinstance(recognizer, AlongRecognizer):
+        return recognizer.alternatives_along(parts, count)
+    return recognizer.alternatives(np.frombuffer(b"".join(parts), "<i2"), count)
+
+
 @dataclass(frozen=True)
 class Acoustics:
     """`kind`: the module of this package; `place`: files of the user's model; `units`: phones or
@@ -42,6 +58,11 @@ class Acoustics:
     dictionary: Lexicon
     key: str
     licence: str
+
+    @property
+    def takes_hints(self) -> bool:
+        """Whether words can be added at run time."""
+        return self.kind in ("pocketsphinx", "letters")
 
     @property
     def spells(self) -> bool:
@@ -70,15 +91,19 @@ def find(given: str) -> Acoustics:
     for files, read in readers:
         if all(any(place.glob(name)) for name in files):
             return read(place)
-    wanted = "; or ".join(", ".join(files) for files, _ in readers)
+    wanted = "; or ".join(
+        ", ".join(name.removeprefix("**/") for name in files) for files, _ in readers
+    )
     raise UserError(f"ACOUSTIC_MODEL: {given}: holds none of: {wanted}")
 
 
 def _readers() -> list[tuple[tuple[str, ...], Callable[[Path], Acoustics]]]:
+    from trainer.speech_engine.acoustics.kaldi import acoustics as of_kaldi
     from trainer.speech_engine.acoustics.letters import acoustics as of_letters
     from trainer.speech_engine.acoustics.onnx import acoustics as of_onnx
 
     return [
         (("*_float.tflite", "alphabet.txt"), of_letters),
         (("model.onnx", "tokens.txt"), of_onnx),
+        (("**/final.mdl", "**/tree", "**/phones.txt"), of_kaldi),
     ]

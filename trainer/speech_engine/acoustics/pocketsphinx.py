@@ -8,7 +8,7 @@ import math
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -129,10 +129,21 @@ class PocketSphinx:
 
     def alternatives(self, samples: np.ndarray, count: int) -> list[Alternative]:
         """See Recognizer."""
+        self._decoder.start_utt()
+        self._decoder.process_raw(np.ascontiguousarray(samples, "<i2").tobytes(), full_utt=True)
+        self._decoder.end_utt()
+        return self._ranked(count)
+
+    def alternatives_along(self, parts: Iterable[bytes], count: int) -> list[Alternative]:
+        """The same of parts of an utterance as they come: searched while it is spoken."""
+        self._decoder.start_utt()
+        for part in parts:
+            self._decoder.process_raw(part, no_search=False, full_utt=False)
+        self._decoder.end_utt()
+        return self._ranked(count)
+
+    def _ranked(self, count: int) -> list[Alternative]:
         decoder = self._decoder
-        decoder.start_utt()
-        decoder.process_raw(np.ascontiguousarray(samples, "<i2").tobytes(), full_utt=True)
-        decoder.end_utt()
         best = decoder.hyp()
         if best is None:
             return []

@@ -1,0 +1,1 @@
+"""Kaldi's files, as far as decoding graphs need them: phones, tree, transition model."""
