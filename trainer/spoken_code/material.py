@@ -119,8 +119,10 @@ def _nothing(refused: Sequence[Rejected]) -> str:
 def _gather_chunk(plan: GatherPlan, chunk: int) -> Iterator[Row | Rejected]:
     repositories, jobs = _jobs(plan.folder)
     place, rows = jobs[chunk]
-    known = {name: (language, repositories[number]) for name, language, number in rows}
-    for name, content in reader(Path(place)).read(known):
+    known: dict[str, Any] = {
+        name: (language, repositories[number]) for name, language, number in rows
+    }
+    for name, content in reader(Path(place)).read(list(known)):
         language, repository = known[name]
         path = name  # below the place: short enough, and the same for all
         found = files.usable(content, repository["name"], path, language, plan.licences)
@@ -128,6 +130,9 @@ def _gather_chunk(plan: GatherPlan, chunk: int) -> Iterator[Row | Rejected]:
             yield found
         else:
             yield np.frombuffer(found.packed(), np.uint8), 0, -1
+        known[name] = None
+    for name in (name for name, left in known.items() if left):
+        yield Rejected(f"{place}/{name}", "cannot be read: no permission, or it is gone")
 
 
 class Texts(Store):

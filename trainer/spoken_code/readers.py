@@ -66,7 +66,7 @@ class Folder:
         for name in wanted:
             try:
                 yield name, (self.place / name).read_bytes()
-            except FileNotFoundError:
+            except (FileNotFoundError, PermissionError):  # told by those who miss it
                 continue
 
 

@@ -4,6 +4,7 @@ A repository is a folder with a licence or a package's metadata, and what is bel
 """
 
 import json
+import os
 import re
 import tarfile
 import zipfile
@@ -114,7 +115,8 @@ def files_of(place: Path, wanted: Sequence[Language]) -> list[Path]:
         for name, _, problem in source.names()
         if not problem and (languages.of_file(name, wanted) or _is_statement(name))
     ]
-    return [path for path in found if path.is_file()] + archives_in(place)
+    readable = [path for path in found if path.is_file() and os.access(path, os.R_OK)]
+    return readable + archives_in(place)
 
 
 def listing(place: Path, wanted: Sequence[Language], licences_wanted: str) -> Listing:

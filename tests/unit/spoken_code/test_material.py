@@ -153,6 +153,16 @@ def test_archives_are_read_without_unpacking(tmp_path, workers):
     assert not (tmp_path / "evil.py").exists()
 
 
+def test_files_that_are_gone_are_told(tmp_path, workers):
+    home = repository(tmp_path / "src")
+    listed = material.list_all([home], PYTHON, "any")
+    (home / "beta.py").unlink()
+    (tmp_path / "out").mkdir()
+    material.gather(tmp_path / "out", listed, "any", workers)
+    refused = rejected.read(tmp_path / "out" / rejected.FILE)
+    assert [(Path(r.path).name, r.kind) for r in refused] == [("beta.py", "cannot be read")]
+
+
 def test_a_damaged_archive_is_named(tmp_path, workers):
     path = archive(tmp_path / "a.tar.gz", {"LICENSE": MIT, "a.py": code("a", 500)})
     path.write_bytes(path.read_bytes()[:-200])
