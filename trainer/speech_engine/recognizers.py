@@ -1,6 +1,7 @@
 """Loads a finished engine, or the general recogniser of an acoustic model."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from trainer.speech_engine.acoustics import Recognizer
 
 RECORD = "engine.json"
 LANG = Path("lang")
+FULL_COST = 100  # more hints than this share the probability of as many
 SEARCH, RESCORE = LANG / "search.binary", LANG / "rescore.binary"
 
 
@@ -35,6 +37,7 @@ def load(
     """
     given = record(engine)
     cost = float(given["hint_cost"]) if hint_cost is None else hint_cost
+    cost += math.log(max(1.0, len(hints) / FULL_COST))
     kind = given["acoustic_model"]["kind"]
     with quiet():  # KenLM and decoders print
         if kind == "pocketsphinx":

@@ -95,7 +95,8 @@ class SpeechEngineSettings(Settings):
     )
     hint_cost: NonNegative = setting(
         3.0,
-        "Cost of a word given with --hints, as a natural logarithm: higher is more careful.",
+        "Cost of a word given with --hints, as a natural logarithm: higher is more careful. From "
+        "the hundredth word on, all cost more.",
         steps="evaluate engine",
     )
     beam: NonNegative = setting(13.0, "Beam of decoding graphs.", steps="evaluate engine")

@@ -101,6 +101,15 @@ def test_a_long_line_is_told_with_its_length():
     assert found.reason == "minified: a line of 5006 characters"
 
 
+def test_scripts_without_an_extension():
+    text = "echo one\n" * 20
+    assert (
+        files.usable(("#!/bin/sh\n" + text).encode(), "r", "run", "bash", "any").language == "bash"
+    )
+    found = files.usable(text.encode(), "r", "Makefile", "bash", "any")
+    assert found.reason == "no shell script: has no #! line"
+
+
 def test_tabs_line_ends_and_broken_code(tmp_path, workers):
     home = repository(tmp_path / "src")
     (home / "windows.py").write_bytes(code("w").replace("\n", "\r\n").encode())
