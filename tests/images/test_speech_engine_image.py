@@ -78,7 +78,8 @@ def test_again_nothing_is_done_and_text_of_ones_own_changes_what_depends_on_it(h
 
 
 def test_hints_in_a_recording(home):
-    engine = f"/data/output/{engine_of(home).name}"
+    first = min((home / "output").glob("*speech-engine*"))  # without text that has the word
+    engine = f"/data/output/{first.name}"
     speak = "flite -voice slt -t 'add function kubelet' -o /data/said.wav"
     docker(home, "sh", "-c", speak)
     call = ["trainer", "speech-engine", "transcribe", "--engine", engine]

@@ -39,8 +39,7 @@ class Parts:
 
 
 def write(
-    parts: Parts, acoustics: Acoustics, languages: Sequence[str], hint_cost: float, beam: float,
-    out: Path,
+    parts: Parts, acoustics: Acoustics, languages: Sequence[str], hint_cost: float, out: Path
 ) -> None:  # fmt: skip
     """Everything but the report. Raises UserError, ProgramError."""
     lexicon = lexicons.read(parts.lexicon / "lexicon.txt")
@@ -80,7 +79,6 @@ def write(
         },
         "hint_class": ngrams.HINT,
         "hint_cost": hint_cost,
-        "beam": beam,
         "words": len(lexicon),
     }
     write_record(out / recognizers.RECORD, given)
@@ -110,8 +108,9 @@ def _write_runtimes(
 
 
 def hashes(folder: Path) -> list[tuple[str, str]]:
-    """(path, sha256) of all files."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    """(path, sha256) of all files of the engine of a step."""
+    own = ("step.json", "used")  # of the step
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in own)
     return [(str(p.relative_to(folder)), sha256_of(p)) for p in files]
 
 

@@ -1,6 +1,7 @@
 """All that is measured of a finished engine: its recogniser, the general one, hints, runtimes."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from trainer.audio.io import SAMPLE_RATE_HZ
 from trainer.corpora.utterance import Utterance
+from trainer.log import log
 from trainer.metrics.error_rate import edit_counts, error_rate
 from trainer.speech_engine import evaluation, hints, runtimes, spoken
 from trainer.speech_engine.evaluation import Clip, Figures
@@ -43,7 +46,12 @@ def measure(plan: Plan, workers: Workers) -> tuple[Figures, list[dict[str, Any]]
             continue
         commands = [one for one, _ in some]
         label = f"recognizing ({name})"
+        start = time.monotonic()
         heard = evaluation.recognize_all(domain, some, ALTERNATIVES, workers, label)
+        spent = (time.monotonic() - start) * workers.count
+        seconds = sum(len(samples) for _, samples in some) / SAMPLE_RATE_HZ
+        # not among the figures, which are the same in each run
+        log.info("%s: %.2f x real time on a core, with loading", label, spent / seconds)
         found["sets"][name] = {"domain": evaluation.figures(commands, heard)}
         if plan.kind == "pocketsphinx":
             general = evaluation.recognize_all(
@@ -56,7 +64,7 @@ def measure(plan: Plan, workers: Workers) -> tuple[Figures, list[dict[str, Any]]
         found["why_none"] = (
             "no program that speaks is installed (flite, espeak-ng)"
             if not spoken.voices()
-            else "there are no synthesized commands (EVALUATION_COMMANDS)"
+            else "there are no held-out commands (EVALUATION_COMMANDS is 0, or too few sources)"
         )
     if with_unknown and plan.takes_hints:
         found["hints"] = _hints(plan, domain, usual, with_unknown, unknown, workers)

@@ -6,9 +6,10 @@ text is mixed in linearly, with the weight that fits its held-out part best.
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from trainer.errors import UserError
 from trainer.log import log, quiet
@@ -19,6 +20,7 @@ from trainer.text.ngram import estimate, text_lines
 HINT = "#hint"
 SEARCH, RESCORE = "search.arpa", "rescore.arpa"
 HELD_OUT = 10  # one line in ten of the user's text chooses its weight
+LISTED = 40  # words that are not in the lexicon
 NOT_WORDS = re.compile(r"[^a-z' ]+")
 
 
@@ -118,23 +120,25 @@ def _without_unknown(path: Path) -> None:
     lines.replace(path)
 
 
-def perplexity(arpa: Path, path: Path, known: Collection[str]) -> Mapping[str, float]:
-    """Of a split of the corpus: perplexity a word with the ends of lines, and the share of words
-    that are not in the lexicon."""
+def perplexity(arpa: Path, path: Path, known: Collection[str]) -> dict[str, Any]:
+    """Of a split of the corpus: perplexity a word with the ends of lines, the share of words that
+    are not in the lexicon, and the most frequent of these."""
     import kenlm
 
     with quiet():
         model = kenlm.Model(str(arpa))
-    total = words = unknown = lines = 0.0
+    total = words = lines = 0.0
+    unknown: Counter[str] = Counter()
     for _, text in commands(path):
         classes = in_classes(text, known)
         total += model.score(classes)
-        unknown += classes.split().count(HINT)
+        unknown.update(word for word in text.split() if word not in known)
         words += text.count(" ") + 1
         lines += 1
     ends = max(words + lines, 1)
     return {
         "perplexity": float(10 ** (-total / ends)),
-        "out_of_vocabulary": unknown / max(words, 1),
+        "out_of_vocabulary": unknown.total() / max(words, 1),
+        "unknown": sorted(unknown.items(), key=lambda pair: (-pair[1], pair[0]))[:LISTED],
         "commands": int(lines),
     }

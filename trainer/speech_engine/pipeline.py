@@ -196,7 +196,8 @@ class Pipeline:
             write_record(out / FIGURES, found)
 
         params = {"own": fingerprint(own)} if own else {}
-        return self.run.step("ngrams", make, {"corpus": corpus, "lexicon": words}, params)
+        inputs = {"corpus": corpus, "lexicon": words}
+        return self.run.step("ngrams", make, inputs, params)
 
     # --- the engine
 
@@ -229,7 +230,7 @@ class Pipeline:
         names = [one.name for one in self.languages]
 
         def make(out: Path, s: SpeechEngineSettings) -> None:
-            engine.write(parts, acoustics, names, s.hint_cost, s.beam, out)
+            engine.write(parts, acoustics, names, s.hint_cost, out)
 
         inputs = {name: folder for name, folder in asdict(parts).items() if folder}
         params = {"languages": names, "acoustics": acoustics.key}

@@ -21,6 +21,7 @@ RATE_COLUMNS = ["clips of", "recogniser", "family", "clips", "WER", "95 %", *(
 )]  # fmt: skip
 SOURCE_COLUMNS = ["repository", "owner", "licence", "files"]
 Rows = list[list[str]]
+SMALLEST_SHOWN = 500_000  # bytes of a file
 RUNTIMES = {
     "pocketsphinx": "PocketSphinx 5: -hmm acoustic -dict commands.dict -lm commands.lm",
     "deepspeech": "DeepSpeech 0.9.3 and Coqui STT 1.4: the model with kenlm.scorer",
@@ -138,6 +139,8 @@ def page(model: Model) -> Page:
                 ["reference", "hypothesis", "times"],
                 [[a, b, str(n)] for a, b, n in figures.get("confusions", [])],
             ),
+            Table("Words that are not in the lexicon", ["word", "times"], _unknown(model)),
+            Table("Sizes", [], size_rows(model)),
             Table("Doubtful pronunciations", ["word", "pronunciation", "count"], _doubtful(model)),
             Table("Sources", SOURCE_COLUMNS, source_rows(model)),
             Table("Rejected files", ["reason", "files", "such as"], _rejected(model)),
@@ -171,6 +174,18 @@ def _cards(figures: dict[str, Any]) -> list[Card]:
             )
         )
     return cards
+
+
+def _unknown(model: Model) -> Rows:
+    found = model.figures["language_models"][ngrams.SEARCH]["unknown"]
+    return [[word, str(count)] for word, count in found]
+
+
+def size_rows(model: Model) -> Rows:
+    """Megabytes of the graph, the language models and what runtimes load."""
+    files = [p for p in sorted(model.engine.rglob("*")) if p.is_file()]
+    large = [(p, p.stat().st_size / 1e6) for p in files if p.stat().st_size > SMALLEST_SHOWN]
+    return [[str(p.relative_to(model.engine)), f"{size:.1f} MB"] for p, size in large]
 
 
 def _doubtful(model: Model) -> Rows:

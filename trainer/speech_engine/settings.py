@@ -50,7 +50,7 @@ class SpeechEngineSettings(Settings):
     corpus_epochs: Positive = setting(
         1, "How often each file is turned into commands, each time others.", steps=CORPUS, le=100
     )
-    seed: Count = setting(1, "Seed of all randomness.", steps="corpus spoken evaluate")
+    seed: Count = setting(1, "Seed of all randomness.", steps="corpus spoken")
     acoustic_model: str = setting(
         "pocketsphinx",
         "Acoustic model: pocketsphinx (English, in the image), the folder of a speech-to-text run, "
@@ -99,7 +99,6 @@ class SpeechEngineSettings(Settings):
         "the hundredth word on, all cost more.",
         steps="evaluate engine",
     )
-    beam: NonNegative = setting(13.0, "Beam of decoding graphs.", steps="evaluate engine")
     test_files: str = setting(
         "",
         "Recordings of commands to measure on: CSV files with wav_filename and transcript, "

@@ -8,6 +8,7 @@ import os
 import re
 import tarfile
 import zipfile
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -166,33 +167,33 @@ def _roots(place: Path, names: Sequence[str], texts: dict[str, bytes]) -> dict[s
     package; without a licence of its own, it has that of the repository around it."""
     folders = {""}
     for name in names:
-        folder, _, last = name.rpartition("/")
-        if folder.endswith("/.git") or folder == ".git":
-            folder, last = folder[: -len(".git")].rstrip("/"), ".git"
+        folder, last = _folder_of(name)
         if last.lower() in ROOTS or licences.FILES.fullmatch(last):
             folders.add(folder)
+    stated: dict[str, dict[str, str]] = defaultdict(dict)
+    for name, text in texts.items():
+        folder, last = _folder_of(name)
+        stated[folder][last] = text.decode("utf-8", "replace")
+    base = place.name
+    for suffix in ARCHIVES:
+        base = base.removesuffix(suffix)
     found: dict[str, Repository] = {}
     for folder in sorted(folders):
-        inside = {
-            name[len(folder) :].lstrip("/"): texts[name].decode("utf-8", "replace")
-            for name in texts
-            if name.startswith(folder)
-            and "/" not in name[len(folder) :].strip("/").replace(".git/", "")
-        }
-        licence, owner = _licence_and_owner(inside)
-        outer = found[_root_of(folder + "/", found)] if found else None
-        base = place.name
-        for suffix in ARCHIVES:
-            base = base.removesuffix(suffix)
-        name = "/".join(filter(None, (base, folder.removesuffix("/package"))))
-        found[folder] = Repository(
-            name.removesuffix("/package"),
-            owner
-            or (outer.owner if outer and folder and outer.licence else name.split("/package")[0]),
-            licence or (outer.licence if outer else licences.UNKNOWN),
-            str(place),
-        )
+        licence, owner = _licence_and_owner(stated[folder])
+        outer = found[_root_of(f"{folder}/", found)] if found else None
+        name = "/".join(filter(None, (base, folder))).removesuffix("/package")  # npm's archives
+        of_outer = outer.owner if outer and folder and outer.licence else name
+        licence = licence or (outer.licence if outer else licences.UNKNOWN)
+        found[folder] = Repository(name, owner or of_outer, licence, str(place))
     return found
+
+
+def _folder_of(name: str) -> tuple[str, str]:
+    """(folder, name in it) of a file; what is in .git counts as .git."""
+    folder, _, last = name.rpartition("/")
+    if folder == ".git" or folder.endswith("/.git"):
+        return folder[: -len(".git")].rstrip("/"), ".git"
+    return folder, last
 
 
 def _root_of(name: str, roots: dict[str, Repository]) -> str:
@@ -205,9 +206,8 @@ def _root_of(name: str, roots: dict[str, Repository]) -> str:
 def _licence_and_owner(texts: dict[str, str]) -> tuple[str, str]:
     """From the files directly in a repository's folder."""
     owner, stated = "", []
-    for name, text in sorted(texts.items()):
-        last = name.rsplit("/", 1)[-1]
-        of_remote = name == ".git/config" or last == "package.json"
+    for last, text in sorted(texts.items()):
+        of_remote = last in (".git", "package.json")
         if of_remote and (match := REMOTE.search(_remote(last, text))):
             owner = owner or match[1].lower()
         if licences.is_statement(last):
