@@ -95,7 +95,8 @@ def _hints(
     hinted = evaluation.Plan(str(plan.engine), plan.kind, plan.hint_cost, pronounced)
     before = evaluation.recognize_all(domain, with_unknown, 1, workers, "without hints")
     after = evaluation.recognize_all(hinted, with_unknown, 1, workers, "with hints")
-    others = evaluation.recognize_all(hinted, usual, 1, workers, "hints elsewhere")
+    without = [one for one in usual if not set(words) & set(one[0].text.split())]
+    others = evaluation.recognize_all(hinted, without, 1, workers, "hints elsewhere")
     return evaluation.hint_figures(unknown, before, after, others, words)
 
 

@@ -94,7 +94,7 @@ class SpeechEngineSettings(Settings):
         0.6, "Guessed pronunciations less certain than this are in review.csv.", steps="lexicon"
     )
     hint_cost: NonNegative = setting(
-        3.0,
+        6.0,
         "Cost of a word given with --hints, as a natural logarithm: higher is more careful. From "
         "the hundredth word on, all cost more.",
         steps="evaluate engine",

@@ -29,6 +29,7 @@ LANGUAGE_WEIGHT = 6.5
 FASTER = {"topn": 2, "pl_window": 5}
 RESCORE = 0.7  # of the way from the first language model to the second
 TRIED = 400  # paths of the lattice, of which many are the same words
+NOBODY = "#unsaid"
 VARIANT = re.compile(r"\(\d+\)$")
 NOISE = re.compile(r"<[^>]*>|\[[^]]*\]|\(\d+\)")
 
@@ -122,9 +123,11 @@ class PocketSphinx:
             return options | {"lm": str(home / MODEL)}
         words, classes, control = (folder / name for name in ("dict", "classes", "control"))
         words.write_text(_as_dictionary(known | new), encoding="ascii")
-        # probabilities of words in their class need not add up to one
-        share = min(math.exp(-cost), 1.0)
-        rows = "".join(f"{word} {share:.9f}\n" for word in sorted(new))
+        # the decoder scales probabilities in a class to a sum of one: what is left is for a word
+        # that has no pronunciation
+        share = min(math.exp(-cost), 1 / len(new))
+        rest = max(1 - len(new) * share, 1e-9)
+        rows = "".join(f"{word} {share:.9f}\n" for word in sorted(new)) + f"{NOBODY} {rest:.9f}\n"
         classes.write_text(f"LMCLASS {HINT}\n{rows}END {HINT}\n", encoding="ascii")
         control.write_text(f"{{ {classes} }}\n{home / MODEL} main {{ {HINT} }}\n", encoding="utf-8")
         return options | {"dict": str(words), "lmctl": str(control), "lmname": "main"}
