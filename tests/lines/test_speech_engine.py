@@ -125,6 +125,8 @@ def test_corrections_change_the_lexicon_alone(made, sources, tmp_path):
         ("HERE", ["--languages", "rust"], "no file of these languages"),
         ("HERE", ["--acoustic-model", "/nowhere"], "neither pocketsphinx nor a folder"),
         ("HERE", ["--licences", "Apache-2.0"], "no file with a permissive licence"),
+        ("HERE", ["--test-files", "/nowhere.csv"], "TEST_FILES: /nowhere.csv: no such file"),
+        ("HERE", ["--lm-text", "/nowhere.txt"], "LM_TEXT: /nowhere.txt: no such file"),
         ("https://example.org/a.tar.gz", [], "DOWNLOAD=1"),
     ],
 )

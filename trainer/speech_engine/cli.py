@@ -51,7 +51,13 @@ for _name, _text in (
 )
 @click.option("--hint", "more", multiple=True, help="An identifier; repeatable.")
 @click.option("--hint-cost", type=float, help="How careful with hints; default: the engine's.")
-@click.option("--alternatives", default=1, show_default=True, help="How many to print.")
+@click.option(
+    "--alternatives",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="How many to print.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One line of JSON a file, with costs.")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def transcribe(

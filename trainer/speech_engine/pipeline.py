@@ -1,6 +1,7 @@
 """The line from source code to a speech engine: each property is a stage."""
 
 import json
+import sysconfig
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -31,7 +32,7 @@ STAGES = {  # command -> what it makes
     "export": "engine",
     "package": "delivered",
 }
-IMAGE_SOURCES = Path("/usr/lib/python3.11")  # the standard library: what the image has
+IMAGE_SOURCES = Path(sysconfig.get_path("stdlib"))  # Python's own code: what the image has
 FIGURES, CLIPS = "figures.json", "clips.json"
 HINT_COMMANDS = 0.25  # of the commands that are measured on
 
@@ -90,7 +91,17 @@ class Pipeline:
             if not place.exists():
                 raise UserError(f"TEST_FILES: {name}: no such file")
             found += reader(kind).read(place, **options)
+        if gone := [one.path for one in found if not Path(one.path).is_file()]:
+            raise UserError(f"TEST_FILES: {gone[0]}: no such file ({len(gone)} are missing)")
         return found
+
+    @cached_property
+    def _corrections(self) -> dict[str, tuple[str, ...]]:
+        return lexicon.corrections(self.run.settings.data_dir / "lexicon")
+
+    def _check(self) -> None:
+        """What could fail after the corpus, before it is made."""
+        self.acoustics, self.recorded, self._own_texts, self._corrections  # noqa: B018
 
     @cached_property
     def _own_texts(self) -> list[Path]:
@@ -105,6 +116,7 @@ class Pipeline:
     @cached_property
     def gathered(self) -> Path:
         """Texts of the source files, and what is known of their repositories."""
+        self._check()
         places, wanted = self.places, self.languages
         files = sorted({p for place in places for p in sources.files_of(place, wanted)})
         if not files:
@@ -153,8 +165,7 @@ class Pipeline:
     def lexicon(self) -> Path:
         """lexicon.txt, lexicon.csv, review.csv."""
         acoustics, corpus, model = self.acoustics, self.corpus, self.g2p
-        texts = self._own_texts
-        own = lexicon.corrections(self.run.settings.data_dir / "lexicon")
+        texts, own = self._own_texts, self._corrections
 
         def make(out: Path, s: SpeechEngineSettings) -> None:
             counts = ngrams.count_words(corpus / "train.txt")

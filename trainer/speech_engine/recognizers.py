@@ -8,7 +8,7 @@ from typing import Any
 
 from trainer.errors import UserError
 from trainer.log import quiet
-from trainer.speech_engine.acoustics import Recognizer
+from trainer.speech_engine.acoustics import TAKE_HINTS, Recognizer
 
 RECORD = "engine.json"
 LANG = Path("lang")
@@ -36,25 +36,40 @@ def load(
     Raises UserError.
     """
     given = record(engine)
-    cost = float(given["hint_cost"]) if hint_cost is None else hint_cost
+    try:
+        cost = float(given["hint_cost"]) if hint_cost is None else hint_cost
+        kind = given["acoustic_model"]["kind"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{engine / RECORD}: damaged ({error}); make the engine again") from error
+    if hints and kind not in TAKE_HINTS:
+        raise UserError(
+            f"{engine}: its runtime searches a static graph, which takes no hints; the acoustic "
+            "models that do are pocketsphinx and runs of `trainer stt`"
+        )
     cost += math.log(max(1.0, len(hints) / FULL_COST))
-    kind = given["acoustic_model"]["kind"]
-    with quiet():  # KenLM and decoders print
-        if kind == "pocketsphinx":
-            from trainer.speech_engine.acoustics.pocketsphinx import PocketSphinx
+    try:
+        with quiet():  # KenLM and decoders print
+            return _loaded(engine, kind, hints, cost)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(f"{engine}: damaged ({error}); make the engine again") from error
 
-            return PocketSphinx(engine, hints, cost, (engine / SEARCH, engine / RESCORE))
-        if kind == "letters":
-            from trainer.speech_engine.acoustics import letters
 
-            return letters.load(engine, list(hints), cost, engine / RESCORE)
-        if kind == "kaldi":
-            from trainer.speech_engine.acoustics import kaldi
+def _loaded(engine: Path, kind: str, hints: Mapping[str, Sequence[str]], cost: float) -> Recognizer:
+    if kind == "pocketsphinx":
+        from trainer.speech_engine.acoustics.pocketsphinx import PocketSphinx
 
-            return kaldi.load(engine, list(hints))
-        from trainer.speech_engine.acoustics import onnx
+        return PocketSphinx(engine, hints, cost, (engine / SEARCH, engine / RESCORE))
+    if kind == "letters":
+        from trainer.speech_engine.acoustics import letters
 
-        return onnx.load(engine, list(hints))
+        return letters.load(engine, list(hints), cost, engine / RESCORE)
+    if kind == "kaldi":
+        from trainer.speech_engine.acoustics import kaldi
+
+        return kaldi.Vosk(engine / kaldi.FOLDER)
+    from trainer.speech_engine.acoustics import onnx
+
+    return onnx.Sherpa(engine / onnx.FOLDER)
 
 
 def general(kind: str) -> Recognizer:

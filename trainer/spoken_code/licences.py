@@ -42,7 +42,7 @@ def stated(name: str, text: str) -> str:
         return of_text(text)
     try:
         return _normal(_of_metadata(name.lower(), text))
-    except (ValueError, AttributeError, TypeError):
+    except (ValueError, LookupError, AttributeError, TypeError):
         return UNKNOWN
 
 

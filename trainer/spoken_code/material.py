@@ -132,7 +132,7 @@ def _gather_chunk(plan: GatherPlan, chunk: int) -> Iterator[Row | Rejected]:
             yield np.frombuffer(found.packed(), np.uint8), 0, -1
         known[name] = None
     for name in (name for name, left in known.items() if left):
-        yield Rejected(f"{place}/{name}", "cannot be read: no permission, or it is gone")
+        yield Rejected(f"{place}/{name}", "cannot be read: no permission, encrypted, or gone")
 
 
 class Texts(Store):

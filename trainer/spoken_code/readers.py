@@ -13,8 +13,8 @@ ARCHIVES = (".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar", ".zip", ".whl")
 LEFT_OUT = frozenset(
     """.git .hg .svn node_modules bower_components vendor vendored third_party third-party
  thirdparty extern external build dist out target test tests __tests__ spec specs testing
- testdata test_data fixtures mocks __mocks__ doc docs locale locales i18n migrations site-
- packages dist-packages __pycache__ generated gen""".split()
+ testdata test_data fixtures mocks __mocks__ doc docs locale locales i18n migrations
+ site-packages dist-packages __pycache__ generated gen""".split()
 )
 Name = tuple[str, int, str]  # path with slashes, bytes, what is wrong with it (or empty)
 
@@ -23,7 +23,7 @@ class Reader(Protocol):
     """A folder or an archive."""
 
     def names(self) -> Iterator[Name]:
-        """All files, and folders that are left out."""
+        """All files, and folders (with a slash at the end) that are left out."""
         ...
 
     def read(self, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
@@ -40,7 +40,8 @@ class Folder:
     def names(self) -> Iterator[Name]:
         """See Reader."""
         home = os.path.realpath(self.place)
-        for folder, inner, files in os.walk(self.place):
+        closed: list[OSError] = []
+        for folder, inner, files in os.walk(self.place, onerror=closed.append):
             inner.sort()
             for name in [*inner, *sorted(files)]:
                 path = os.path.join(folder, name)
@@ -59,7 +60,10 @@ class Folder:
                 inner.remove(name)
                 relative = os.path.relpath(os.path.join(folder, name), self.place)
                 if not name.startswith((".", "__pycache__")):
-                    yield relative, 0, f"left out: in {name}/"
+                    yield f"{relative}/", 0, f"left out: in {name}/"
+        for error in closed:
+            relative = os.path.relpath(error.filename, self.place)
+            yield f"{relative}/", 0, f"cannot be read: {error.strerror}"
 
     def read(self, wanted: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         """See Reader."""
@@ -120,7 +124,10 @@ class Zip:
         """See Reader."""
         with zipfile.ZipFile(self.place) as archive:
             for name in wanted:
-                yield name, archive.read(name)
+                try:
+                    yield name, archive.read(name)
+                except (RuntimeError, zipfile.BadZipFile):  # encrypted, or packed otherwise
+                    continue
 
 
 def _problem(name: str, link: bool) -> str:

@@ -40,16 +40,6 @@ class Repository:
     place: str
 
 
-@dataclass(frozen=True)
-class Found:
-    """A file with its repository; `path` is relative to the repository."""
-
-    repository: Repository
-    path: str
-    language: str
-    content: bytes = field(repr=False, default=b"")
-
-
 @dataclass
 class Listing:
     """What is below a place: files to read (path in the place, language, repository)."""
@@ -92,8 +82,8 @@ def _downloaded(address: str, folder: Path, download: bool) -> Path:
         project = match[2].removesuffix(".git")
         url = f"https://{urlsplit(address).netloc}/{match[1]}/{project}/archive/HEAD.tar.gz"
         name = f"{project}.tar.gz"
-    if match:
-        name = f"{match[1]}-{name}"
+    if match:  # releases of several projects have the same name
+        name = f"{match[1]}-{name if url != address else f'{match[2]}-{name}'}"
     elif not name.lower().endswith(ARCHIVES):
         raise UserError(f"SOURCES: {address}: not the address of an archive ({' '.join(ARCHIVES)})")
     path = folder / name
@@ -140,7 +130,7 @@ def listing(place: Path, wanted: Sequence[Language], licences_wanted: str) -> Li
     found = Listing(place)
     for name, size, problem in names:
         language = languages.of_file(name, wanted)
-        if problem and (language is not None or problem.startswith("left out")):
+        if problem and (language is not None or name.endswith("/")):
             found.rejected.append(Rejected(f"{place}/{name}", problem))
         if problem or language is None:
             continue

@@ -110,8 +110,8 @@ def toy(folder, width=1):
     return folder
 
 
-def arpa(path):
-    names = ["<s>", "</s>", *WORDS]
+def arpa(path, *more):
+    names = ["<s>", "</s>", *WORDS, *more]
     lines = ["\\data\\", f"ngram 1={len(names)}", "ngram 2=1", "", "\\1-grams:"]
     lines += [f"{-99 if n == '<s>' else -1}\t{n}\t0" for n in names]
     lines += ["", "\\2-grams:", "-0.3\tdelete line", "", "\\end\\", ""]
@@ -191,6 +191,17 @@ def test_phones_with_stress_and_position():
     assert [names[n - 1] for n in found.of("AH")] == ["AH1_S"]
     assert found.silences == [1, 2]
     assert phones.missing(found, ["K AE T ZH"]) == ["ZH"]
+
+
+def test_a_tree_of_another_model(tmp_path):
+    folder = toy(tmp_path / "model")
+    (folder / "tree").write_text(text_tree(1).replace("CE 5 ", "CE 6 "))
+    acoustics = find(str(folder))
+    words = {word: acoustics.dictionary[word] for word in WORDS}
+    every = {"all": [" ".join(acoustics.units)], **words}
+    (tmp_path / "graph").mkdir()
+    with pytest.raises(UserError, match="do not belong together"):
+        kaldi.write_graph(every, arpa(tmp_path / "a.arpa", "all"), acoustics, tmp_path / "graph")
 
 
 def test_a_model_without_some_phones_or_files(tmp_path):

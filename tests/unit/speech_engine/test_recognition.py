@@ -3,6 +3,8 @@
 import io
 import math
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -106,6 +108,24 @@ def test_what_is_no_engine(tmp_path):
     (tmp_path / "engine.json").write_text("{")
     with pytest.raises(UserError, match="damaged"):
         recognizers.record(tmp_path)
+    (tmp_path / "engine.json").write_text("{}")
+    with pytest.raises(UserError, match=r"engine\.json: damaged"):
+        recognizers.load(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pocketsphinx", "onnx", "kaldi"])
+def test_an_engine_whose_files_are_gone(tmp_path, kind):
+    write_record(tmp_path / "engine.json", {"hint_cost": 1, "acoustic_model": {"kind": kind}})
+    (tmp_path / {"onnx": "sherpa", "kaldi": "vosk"}.get(kind, kind)).mkdir()
+    code = (  # Vosk hangs where it fails beside kaldifst
+        "from pathlib import Path; from trainer.speech_engine import recognizers\n"
+        f"recognizers.load(Path({str(tmp_path)!r}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert f"UserError: {tmp_path}" in done.stderr
 
 
 def test_hint_files(tmp_path):

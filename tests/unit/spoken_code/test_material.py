@@ -172,6 +172,56 @@ def test_files_that_are_gone_are_told(tmp_path, workers):
     assert [(Path(r.path).name, r.kind) for r in refused] == [("beta.py", "cannot be read")]
 
 
+def test_folders_that_are_left_out_by_name(tmp_path, workers):
+    home = repository(tmp_path / "src")
+    for folder in ("packages/one", "site-packages/two"):
+        (home / folder).mkdir(parents=True)
+        (home / folder / "mod.py").write_text(code(folder.replace("/", "_").replace("-", "_")))
+    found, reasons = gathered(tmp_path / "out", [home], workers)
+    assert sorted(one.split("src/")[1] for one in found) == [
+        "alpha.py", "beta.py", "gamma.py", "packages/one/mod.py",
+    ]  # fmt: skip
+    assert reasons == {"site-packages": "left out: in site-packages/"}
+
+
+def test_a_folder_without_permission_is_told(tmp_path, monkeypatch):
+    home, walk = repository(tmp_path / "src"), os.walk
+
+    def closed(place, onerror):
+        onerror(PermissionError(13, "Permission denied", str(home / "secret")))
+        yield from walk(place)
+
+    monkeypatch.setattr(readers.os, "walk", closed)
+    refused = sources.listing(home, PYTHON, "any").rejected
+    assert [(Path(r.path).name, r.reason) for r in refused] == [
+        ("secret", "cannot be read: Permission denied")
+    ]
+
+
+def test_members_of_a_zip_that_cannot_be_read(tmp_path, workers):
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as out:
+        for name in ("LICENSE", "a.py", "b.py"):
+            out.writestr(name, MIT if name == "LICENSE" else code(name[0]))
+    data = bytearray(path.read_bytes())
+    local = data.rindex(b"PK\3\4", 0, data.index(b"PK\1\2"))
+    data[local + 6] |= 1  # b.py is encrypted
+    data[data.rindex(b"PK\1\2") + 8] |= 1
+    path.write_bytes(data)
+    found, reasons = gathered(tmp_path / "out", [path], workers)
+    assert [one.split("/")[-1] for one in found] == ["a.py"]
+    assert reasons["b.py"].startswith("cannot be read")
+
+
+def test_archives_of_two_projects_keep_their_names(tmp_path):
+    names = ("ann-one-v1.tar.gz", "ann-two-v1.tar.gz", "ann-one.tar.gz")
+    for name in names:
+        (tmp_path / name).touch()
+    place = "https://github.com/ann/{}/archive/refs/tags/v1.tar.gz"
+    given = ",".join((place.format("one"), place.format("two"), "https://github.com/ann/one.git"))
+    assert [path.name for path in sources.places(given, tmp_path, False)] == list(names)
+
+
 def test_a_damaged_archive_is_named(tmp_path, workers):
     path = archive(tmp_path / "a.tar.gz", {"LICENSE": MIT, "a.py": code("a", 500)})
     path.write_bytes(path.read_bytes()[:-200])
@@ -231,6 +281,9 @@ def test_texts_of_licences():
     assert licences.of_text("All rights reserved.") == licences.UNKNOWN
     assert licences.stated("package.json", "not json") == licences.UNKNOWN
     assert licences.stated("package.json", '["a list"]') == licences.UNKNOWN
+    assert licences.stated("package.json", '{"license": {}}') == licences.UNKNOWN
+    assert licences.stated("package.json", '{"license": {"url": "x"}}') == licences.UNKNOWN
+    assert licences.stated("Cargo.toml", "[workspace]\n") == licences.UNKNOWN
 
 
 def test_splits_hold_owners_out(tmp_path, workers):

@@ -10,6 +10,8 @@ import numpy as np
 from trainer.errors import UserError
 from trainer.speech_engine.lexicon import Lexicon
 
+TAKE_HINTS = ("pocketsphinx", "letters")  # kinds of acoustic models; graphs of others are fixed
+
 
 @dataclass(frozen=True)
 class Alternative:
@@ -62,7 +64,7 @@ class Acoustics:
     @property
     def takes_hints(self) -> bool:
         """Whether words can be added at run time."""
-        return self.kind in ("pocketsphinx", "letters")
+        return self.kind in TAKE_HINTS
 
     @property
     def spells(self) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +95,10 @@ class Vosk:
         except ModuleNotFoundError as error:
             raise UserError("vosk is not installed here: the train image has it") from error
         vosk.SetLogLevel(-1)
-        self._vosk, self._model = vosk, vosk.Model(str(folder))
+        try:
+            self._vosk, self._model = vosk, vosk.Model(str(folder))
+        except Exception as error:  # Vosk raises nothing more specific
+            raise UserError(f"{folder}: Vosk cannot load it ({error})") from error
 
     def alternatives(self, samples: np.ndarray, count: int) -> list[Alternative]:
         """See Recognizer."""
@@ -112,13 +114,3 @@ class Vosk:
             Alternative(text, cost, cost, 0.0, share)
             for (text, cost), share in zip(rows, certain, strict=True)
         ]
-
-
-def load(engine: Path, hints: Sequence[str]) -> Vosk:
-    """The recognizer of an engine's folder. Raises UserError."""
-    if hints:
-        raise UserError(
-            f"{engine}: Vosk searches a static graph, which takes no hints; the acoustic models "
-            "that do are pocketsphinx and runs of `trainer stt`"
-        )
-    return Vosk(engine / FOLDER)

@@ -3,9 +3,7 @@
 Recognised by sherpa-onnx itself, with our graph: it is static and takes no words at run time.
 """
 
-import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +31,11 @@ def acoustics(place: Path) -> Acoustics:
 
 def _units(path: Path) -> tuple[str, ...]:
     """Letters and the space in the order of the outputs after the blank."""
-    rows = [line.rsplit(" ", 1) for line in path.read_text("utf-8").splitlines() if line.strip()]
+    rows = [
+        line.rsplit(" ", 1)
+        for line in path.read_text("utf-8", "replace").splitlines()
+        if line.strip()
+    ]
     try:
         numbered = sorted((int(number), token) for token, number in rows)
     except ValueError as error:
@@ -92,14 +94,3 @@ class Sherpa:
         self._recognizer.decode_stream(stream)
         text = " ".join(stream.result.text.lower().split())
         return [Alternative(text, 0.0, 0.0, 0.0, 1.0)] if text else []
-
-
-def load(engine: Path, hints: Sequence[str]) -> Sherpa:
-    """The recognizer of an engine's folder. Raises UserError."""
-    if hints:
-        raise UserError(
-            f"{engine}: sherpa-onnx searches a static graph, which takes no hints; the acoustic "
-            "models that do are pocketsphinx and runs of `trainer stt`"
-        )
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    return Sherpa(engine / FOLDER)

@@ -113,7 +113,9 @@ def _phone(
 ) -> int:
     """Append the model of one phone in context; returns the next free state."""
     phone = window[tree.central]
-    model = transitions.states[phone]
+    model = transitions.states.get(phone)
+    if model is None:
+        raise UserError(f"ACOUSTIC_MODEL: phone {phone} of phones.txt is not in final.mdl")
     entered = {i: states + i for i in range(len(model))}
     states += len(model)
     arcs.append(f"0 {entered[0]} 0 {label}")
@@ -127,9 +129,11 @@ def _phone(
             continue
         try:
             pdfs = tree.pdf(window, state.forward), tree.pdf(window, state.loop)
+            first = transitions.first[phone, number, *pdfs]
         except KeyError as error:
-            raise UserError(f"ACOUSTIC_MODEL: its tree has no pdf for phone {phone}") from error
-        first = transitions.first[phone, number, *pdfs]
+            raise UserError(
+                f"ACOUSTIC_MODEL: phone {phone}: tree and final.mdl do not belong together"
+            ) from error
         ids = {target: first + k for k, (target, _) in enumerate(state.transitions)}
         for target, one in ids.items():
             if target == number:

@@ -64,7 +64,7 @@ def _position(at: int, count: int) -> str:
 def read(path: Path) -> Phones:
     """phones.txt. Raises UserError."""
     numbers = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text("utf-8", "replace").splitlines():
         name, _, number = line.partition(" ")
         if not number.strip().isdigit():
             raise UserError(f"ACOUSTIC_MODEL: {path}: '{line}' is not a phone and its number")
