@@ -10,11 +10,12 @@ from pathlib import Path
 from types import ModuleType
 
 __version__ = "0.2.0"
-PRODUCTS = (
+PRODUCTS = (  # packages with settings, cli, pipeline, check and report
     "wakeword",
     "stt",
     "speech_engine",
-)  # packages with settings, cli, pipeline, check and report
+    "code_engine",
+)
 DATA_FOLDER = Path("/data")  # of the images
 
 

@@ -4,15 +4,13 @@ Names are those of Serenade's export: graph/words.txt, graph/phones/, lang/lexic
 lang/phones.txt, v; the language models are KenLM's binaries instead of Kaldi's const_arpa.
 """
 
-import gzip
 import shutil
-import tarfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import __version__
+from trainer import __version__, package
 from trainer.downloads import sha256_of
 from trainer.programs import run
 from trainer.speech_engine import graph as graphs
@@ -115,20 +113,5 @@ def hashes(folder: Path) -> list[tuple[str, str]]:
 
 
 def pack(folder: Path, path: Path) -> None:
-    """The reference's tarball: the same bytes whenever it is made."""
-
-    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.mtime, member.uid, member.gid = 0, 0, 0
-        member.uname = member.gname = ""
-        return member
-
-    with (
-        path.open("wb") as raw,
-        gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
-        tarfile.open(mode="w", fileobj=packed) as archive,
-    ):
-        for name in OF_ARCHIVE:
-            if (folder / name).exists():
-                for one in sorted([folder / name, *(folder / name).rglob("*")]):
-                    arcname = str(one.relative_to(folder))
-                    archive.add(one, arcname, recursive=False, filter=plain)
+    """The reference's tarball."""
+    package.tarball(folder, [p for name in OF_ARCHIVE if (p := folder / name).exists()], path)

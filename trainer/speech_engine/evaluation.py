@@ -11,13 +11,13 @@ import numpy as np
 
 from trainer.metrics.bootstrap import bootstrap, wilson
 from trainer.metrics.error_rate import aligned, edit_counts, error_rate
+from trainer.metrics.retrieval import recalls
 from trainer.speech_engine import recognizers
 from trainer.speech_engine.acoustics import Alternative, Recognizer
 from trainer.speech_engine.spoken import Command
 from trainer.workers import Workers
 
 AT_ONCE = 10
-RANKS = (1, 5, 10)
 Figures = dict[str, Any]  # JSON
 Clip = tuple[Command, np.ndarray]
 
@@ -71,13 +71,11 @@ def _figures(
     references = [commands[i].text for i in numbers]
     texts = [[one.text for one in found[i]] for i in numbers]
     words, _ = edit_counts(references, [some[0] if some else "" for some in texts])
-    ranks: Figures = {}
-    for rank in RANKS:
-        hits = sum(r in some[:rank] for r, some in zip(references, texts, strict=True))
-        ranks[f"recall@{rank}"] = hits / max(len(references), 1)
-        ranks[f"recall@{rank}_interval"] = wilson(hits, len(references))
+    ranks = [
+        some.index(r) if r in some else None for r, some in zip(references, texts, strict=True)
+    ]
     rate = {"wer": error_rate(words), "wer_interval": bootstrap(words)}
-    return {"clips": len(references), **rate, **ranks}
+    return {"clips": len(references), **rate, **recalls(ranks)}
 
 
 def hint_figures(

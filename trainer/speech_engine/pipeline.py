@@ -1,7 +1,6 @@
 """The line from source code to a speech engine: each property is a stage."""
 
 import json
-import sysconfig
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,7 +17,7 @@ from trainer.run import Run
 from trainer.speech_engine import alike, engine, lexicon, measuring, ngrams, report, spoken
 from trainer.speech_engine.acoustics import Acoustics, find
 from trainer.speech_engine.settings import SpeechEngineSettings
-from trainer.spoken_code import languages, material, sources
+from trainer.spoken_code import gathering, languages, material
 from trainer.steps import fingerprint, write_record
 from trainer.store import build
 from trainer.text import g2p
@@ -32,7 +31,6 @@ STAGES = {  # command -> what it makes
     "export": "engine",
     "package": "delivered",
 }
-IMAGE_SOURCES = Path(sysconfig.get_path("stdlib"))  # Python's own code: what the image has
 FIGURES, CLIPS = "figures.json", "clips.json"
 HINT_COMMANDS = 0.25  # of the commands that are measured on
 
@@ -65,17 +63,7 @@ class Pipeline:
     @cached_property
     def places(self) -> list[Path]:
         """Folders and archives of source code."""
-        s = self.run.settings
-        given = s.sources
-        if not given and s.quick:
-            given = str(IMAGE_SOURCES)
-            log.info("--test-mode: the Python code in the image is the source, %s", given)
-        if not given:
-            raise UserError(
-                "SOURCES is empty: give folders, archives or addresses of source code, as "
-                "--sources /data/repos; --test-mode needs none"
-            )
-        return sources.places(given, s.data_dir / "sources", s.download)
+        return gathering.places(self.run)
 
     @cached_property
     def acoustics(self) -> Acoustics:
@@ -117,24 +105,7 @@ class Pipeline:
     def gathered(self) -> Path:
         """Texts of the source files, and what is known of their repositories."""
         self._check()
-        places, wanted = self.places, self.languages
-        files = sorted({p for place in places for p in sources.files_of(place, wanted)})
-        if not files:
-            raise UserError(
-                f"SOURCES: {', '.join(map(str, places))}: no file of "
-                f"{', '.join(one.name for one in wanted)}"
-            )
-
-        def make(out: Path, s: SpeechEngineSettings) -> None:
-            listings = material.list_all(places, wanted, s.licences)
-            material.gather(out, listings, s.licences, self.run.workers)
-
-        params = {
-            "files": fingerprint(files),
-            "languages": [one.name for one in wanted],
-            "places": [place.name for place in places],
-        }
-        return self.run.step("gather", make, {}, params)
+        return gathering.gather(self.run, self.places, self.languages)
 
     @cached_property
     def corpus(self) -> Path:

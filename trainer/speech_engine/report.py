@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from trainer import rejected
+from trainer.metrics.retrieval import RANKS
 from trainer.page import Card, Page, Table, percent
 from trainer.speech_engine import engine, ngrams, recognizers
 from trainer.speech_engine.acoustics import Acoustics
-from trainer.speech_engine.evaluation import RANKS
 from trainer.speech_engine.settings import SpeechEngineSettings
 from trainer.spoken_code.material import COUNTS, REPOSITORIES
 

@@ -2,7 +2,8 @@
 
 from typing import Any, ClassVar
 
-from trainer.settings import Count, NonNegative, Positive, Settings, Share, setting
+from trainer.settings import Count, NonNegative, Positive, Share, setting
+from trainer.spoken_code.gathering import SourceSettings
 
 TEST_MODE = {
     "corpus_lines": 100_000,
@@ -14,31 +15,18 @@ CORPUS = "corpus"
 LM = "ngrams"
 
 
-class SpeechEngineSettings(Settings):
+class SpeechEngineSettings(SourceSettings):
     """Of `train_speech_engine` and `trainer speech-engine`."""
 
     quick_values: ClassVar[dict[str, Any]] = TEST_MODE
     aliases: ClassVar[dict[str, list[str]]] = {"test_mode": ["quick"]}
 
-    sources: str = setting(
-        "",
-        "Source code: folders, git clones, archives (.tar.gz, .zip), addresses, or a text file "
-        "that lists some, separated by commas.",
-        steps="always",
-    )
     languages: str = setting(
         "all",
         "Programming languages of the sources, separated by commas: python, javascript, java, "
         "cplusplus, csharp, bash, go, html, kotlin, ruby, rust, scss, dart, default (English).",
         steps="always",
     )
-    licences: str = setting(
-        "permissive",
-        "Licences of repositories that are used: permissive, SPDX names, or any (for code of your "
-        "own), separated by commas.",
-        steps="gather",
-    )
-    download: bool = setting(False, "Download SOURCES that are addresses.", steps="none")
     quick: bool = setting(
         False,
         "A small engine in minutes, from the Python code in the image if SOURCES is empty.",
@@ -47,10 +35,6 @@ class SpeechEngineSettings(Settings):
     corpus_lines: Positive = setting(
         2_000_000, "Most spoken commands in the corpus.", steps=CORPUS, le=100_000_000
     )
-    corpus_epochs: Positive = setting(
-        1, "How often each file is turned into commands, each time others.", steps=CORPUS, le=100
-    )
-    seed: Count = setting(1, "Seed of all randomness.", steps="corpus spoken")
     acoustic_model: str = setting(
         "pocketsphinx",
         "Acoustic model: pocketsphinx (English, in the image), the folder of a speech-to-text run, "

@@ -5,7 +5,7 @@ import random
 from collections.abc import Iterator
 
 from trainer.spoken_code import snippets, speaking
-from trainer.spoken_code.grammar import Command, commands
+from trainer.spoken_code.grammar import Command, commands, tree
 from trainer.spoken_code.languages import Language
 
 LONGEST_WORDS = 40
@@ -35,9 +35,11 @@ def lines(
     `source`: ASCII, tabs expanded; `identity`: what tells the file from others in all runs.
     """
     rng = rng_of(identity, epoch, seed)
-    constructs = list(snippets.spoken(source, language, rng)) if language.module else []
+    constructs = (
+        [one.text for one in snippets.spoken(source, language, rng)] if language.module else []
+    )
     phrases = [
-        phrase
+        phrase.text
         for line in source.decode("ascii", "ignore").split("\n")
         for phrase in speaking.phrases(line, language, rng)
     ]
@@ -51,18 +53,43 @@ def lines(
         yield from writer.chain()
 
 
+def trees(
+    source: bytes, identity: str, language: Language, epoch: int, seed: int
+) -> Iterator[Line]:
+    """The commands of a file as trees (grammar.tree): what transcripts are parsed into."""
+    rng = rng_of(identity, epoch, seed)
+    constructs = (
+        [one.text for one in snippets.spoken(source, language, rng, typed=True)]
+        if language.module
+        else []
+    )
+    phrases = [
+        phrase.text
+        for line in source.decode("ascii", "ignore").split("\n")
+        for phrase in speaking.phrases(line, language, rng, typed=True)
+    ]
+    rng.shuffle(phrases)
+    writer = _Writer(phrases, rng, trees=True)
+    for construct in constructs:
+        if construct and construct.count(" ") < LONGEST_WORDS:
+            added = f"<add> add <formattedText> {construct} </formattedText> </add>"
+            yield "text", tree([added])
+    while writer.left:
+        yield from writer.chain()
+
+
 class _Writer:
     """Draws commands and fills them with a file's phrases, until these are used up."""
 
-    def __init__(self, phrases: list[str], rng: random.Random) -> None:
-        self.phrases, self.rng, self.at = phrases, rng, 0
-        known = commands()
+    def __init__(self, phrases: list[str], rng: random.Random, trees: bool = False) -> None:
+        self.phrases, self.rng, self.at, self.trees = phrases, rng, 0, trees
+        known = commands(trees)
         self.text = [
             known[name] for name in ("insert", "insert", "type", "dictate", "change", "find")
         ]
         self.session = [one for one in known.values() if one.family == "session"]
         self.others = [one for one in known.values() if one.family not in ("session", "text")]
-        self.go_to = known["goTo"]
+        self.go_to, self.bare = known["goTo"], known["bare"]
 
     @property
     def left(self) -> bool:
@@ -81,14 +108,17 @@ class _Writer:
         if rng.random() < SESSION:
             yield from self._said([rng.choice(self.session)])
             return
-        if rng.random() < LONE_FILLER:
+        if not self.trees and rng.random() < LONE_FILLER:
             yield "filler", rng.choice(FILLERS)
         share = rng.random()
         count = next(n for n, limit in enumerate(CHAIN, 1) if share < limit)
         with_text = rng.random() < TEXT
         if with_text and count == 1 and rng.random() < RAW:
             self.short = False
-            yield from self.taken("text", self._slot())
+            if self.trees:
+                yield from self._said([self.bare])
+            else:
+                yield from self.taken("text", self._slot())
             return
         chosen = [
             self.go_to if rng.random() < GO_TO else rng.choice(self.others)
@@ -101,11 +131,16 @@ class _Writer:
     short = False
 
     def _said(self, chosen: list[Command]) -> Iterator[Line]:
-        words: list[str] = []
+        said: list[str] = []
         for command in chosen:
+            words: list[str] = []
             self.short = command.family != "text"
             command.draw(self.rng, self._slot, words)
-        yield from self.taken(chosen[-1].family, " ".join(words))
+            said.append(" ".join(words))
+        if not self.trees:
+            yield from self.taken(chosen[-1].family, " ".join(said))
+        elif sum(one.count(" ") for one in said) < 2 * LONGEST_WORDS:
+            yield chosen[-1].family, tree(said)
 
     def taken(self, family: str, text: str) -> Iterator[Line]:
         """The line, perhaps with a filler before it, unless it is too long for one breath."""

@@ -73,8 +73,9 @@ def parts(text: str) -> tuple[str, str, tuple[str, ...], str]:
     return lead if body else text, style, tuple(WORDS.findall(body)), tail if body else ""
 
 
-def identifier(text: str, rng: random.Random) -> str:
-    """Words of an identifier, sometimes with the name of its style in front."""
+def identifier(text: str, rng: random.Random, typed: bool = False) -> str:
+    """Words of an identifier, sometimes with the name of its style in front. `typed`: none of them
+    is spelled letter by letter."""
     table, random_ = forms(), rng.random
     lead, style, words, tail = parts(text)
     said: list[str] = []
@@ -92,13 +93,16 @@ def identifier(text: str, rng: random.Random) -> str:
     for number, one in enumerate(words):
         if joint and number:
             said.append(joint)
-        said.append(spoken_number(one, rng) if one.isdigit() else _word(one.lower(), rng))
+        said.append(spoken_number(one, rng) if one.isdigit() else _word(one.lower(), rng, typed))
     return " ".join(said)
 
 
-def _word(word: str, rng: random.Random) -> str:
+def _word(word: str, rng: random.Random, typed: bool) -> str:
     table = forms()
     draw_ = rng.random()
+    if typed:
+        alias = draw_ < ALIAS and word in table.aliases
+        return table.aliases[word][0] if alias else word
     if word in table.acronyms:
         return " ".join(word) if draw_ < ACRONYM else word
     if draw_ < ALIAS and word in table.aliases:

@@ -14,6 +14,14 @@ from trainer.spoken_code.numbers import spoken as spoken_number
 TABLE = Path(__file__).with_name("commands.toml")
 PIECES = re.compile(r"\(|\)|\[|\]|\||\{\w+\}|[a-z']+")
 PERHAPS = 0.5
+# rules that trees show, and as what
+TAGS = {
+    name: name
+    for name in (
+        "object", "objects", "ordinal", "key", "modifier", "direction", "times", "app", "language",
+        "file", "number", "letters",
+    )
+} | {"small": "number", "named": "key", "text": "formattedText"}  # fmt: skip
 NUMBERS = ((0.70, 0, 9), (0.75, 10, 19), (0.95, 1, 99), (0.953, 100, 1000), (1.01, 1, 999))
 
 Slots = Callable[[], str]  # text of the file, phrase by phrase
@@ -31,8 +39,8 @@ class Command:
 
 
 @cache
-def commands() -> dict[str, Command]:
-    """All commands by name."""
+def commands(trees: bool = False) -> dict[str, Command]:
+    """All commands by name; with `trees`, what they draw is marked up: <number> five </number>."""
     given = tomllib.loads(TABLE.read_text(encoding="utf-8"))
     rules = {name: "".join(text) for name, text in given.pop("rules").items()}
     found: dict[str, Command] = {}
@@ -40,15 +48,62 @@ def commands() -> dict[str, Command]:
     for name, one in given.items():
         own = rules | {k: v for k, v in one.items() if k not in ("family", "say")}
         drawers = known if own == rules else {}
-        found[name] = Command(name, one["family"], _Parser(own, drawers).rule(one["say"]))
+        draw = _Parser(own, drawers, trees).rule(one["say"])
+        found[name] = Command(name, one["family"], _marked(name, draw) if trees else draw)
     return found
+
+
+def tree(commands_: list[str]) -> str:
+    """A chain of marked-up commands as one tree, as Serenade writes it."""
+    inside = " ".join(f"<command> {one} </command>" for one in commands_)
+    return f"<main> <commandChain> {inside} </commandChain> </main>"
+
+
+def transcript(tree_: str) -> str:
+    """The words of a tree."""
+    return " ".join(word for word in tree_.split() if word[0] != "<")
+
+
+@cache
+def _tree_pattern() -> re.Pattern[str]:
+    given = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    rules = {name: "".join(text) for name, text in given.pop("rules").items()}
+    options = []
+    for name, one in given.items():
+        own = rules | {k: v for k, v in one.items() if k not in ("family", "say")}
+        options.append(f"<{name}> {_pattern(one['say'], own)}</{name}> ")
+    command = f"<command> (?:{'|'.join(options)})</command> "
+    return re.compile(f"<main> <commandChain> (?:{command})+</commandChain> </main> ")
+
+
+def _pattern(rule: str, rules: dict[str, str]) -> str:
+    """The regular expression of a rule, each word with a blank behind it."""
+    out = []
+    for piece in PIECES.findall(rule):
+        if piece in "(|)":
+            out.append("(?:" if piece == "(" else piece)
+        elif piece in "[]":
+            out.append("(?:" if piece == "[" else ")?")
+        elif piece[0] == "{":
+            name = piece[1:-1]
+            inside = _pattern(rules[name], rules) if name in rules else "(?:[a-z'\\d]\\S* )+"
+            tag = TAGS.get(name)
+            out.append(f"<{tag}> {inside}</{tag}> " if tag else inside)
+        else:
+            out.append(f"{piece} ")
+    return f"(?:{''.join(out)})"
+
+
+def allowed(tree_: str) -> bool:
+    """Whether a tree is one of the grammar."""
+    return _tree_pattern().fullmatch(f"{tree_} ") is not None
 
 
 class _Parser:
     """A recursive descent over the pieces of a rule."""
 
-    def __init__(self, rules: dict[str, str], known: dict[str, Draw]) -> None:
-        self.rules, self.known = rules, known
+    def __init__(self, rules: dict[str, str], known: dict[str, Draw], trees: bool) -> None:
+        self.rules, self.known, self.trees = rules, known, trees
 
     def rule(self, text: str) -> Draw:
         pieces = iter([*PIECES.findall(text), ")"])
@@ -73,11 +128,20 @@ class _Parser:
         return sequences[0] if len(sequences) == 1 else _one_of(sequences)
 
     def _slot(self, name: str) -> Draw:
-        if name in _SLOTS:
-            return _SLOTS[name]
         if name not in self.known:
-            self.known[name] = self.rule(self.rules[name])
+            draw = _SLOTS.get(name) or self.rule(self.rules[name])
+            marked = self.trees and name in TAGS
+            self.known[name] = _marked(TAGS[name], draw) if marked else draw
         return self.known[name]
+
+
+def _marked(tag: str, draw: Draw) -> Draw:
+    def marked(rng: random.Random, slots: Slots, out: list[str]) -> None:
+        out.append(f"<{tag}>")
+        draw(rng, slots, out)
+        out.append(f"</{tag}>")
+
+    return marked
 
 
 def _word(text: str) -> Draw:
@@ -116,7 +180,7 @@ def _letters(rng: random.Random, slots: Slots, out: list[str]) -> None:
     if rng.random() < 0.3:
         out.append(" ".join(rng.choice(_ACRONYMS)))
     else:
-        out.append(" ".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(1, 8))))
+        out.append(" ".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 8))))
 
 
 _ACRONYMS = sorted(one for one in forms().acronyms if one.isalpha())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from trainer.errors import UserError
 
 if TYPE_CHECKING:
+    from tree_sitter import Language as Grammar
     from tree_sitter import Parser, Query
 
 TABLE = Path(__file__).with_name("languages.toml")
@@ -25,6 +26,7 @@ class Language:
     extensions: tuple[str, ...]
     aliases: tuple[str, ...]
     comment: tuple[str, ...]
+    block: str
     module: str
     function: str
     words: dict[str, list[str]]
@@ -53,6 +55,7 @@ def table() -> dict[str, Language]:
             tuple(given["extensions"]),
             tuple(given.get("aliases", ())),
             tuple(given["comment"]),
+            given.get("block", ""),
             module,
             function,
             given.get("words", {}),
@@ -83,10 +86,9 @@ def of_file(path: str, languages: Iterable[Language]) -> Language | None:
 
 
 @cache
-def parser(name: str) -> "Parser":
-    """The parser of a language. Raises UserError where its grammar is not installed."""
+def grammar(name: str) -> "Grammar":
+    """The grammar of a language. Raises UserError where it is not installed."""
     from tree_sitter import Language as Grammar
-    from tree_sitter import Parser
 
     language = table()[name]
     try:
@@ -95,7 +97,14 @@ def parser(name: str) -> "Parser":
         raise UserError(
             f"{name}: the grammar {language.module} is not installed; the train image has it"
         ) from error
-    return Parser(Grammar(getattr(module, language.function)()))
+    return Grammar(getattr(module, language.function)())
+
+
+def parser(name: str) -> "Parser":
+    """A new parser of a language: one parser must not be used by two threads. Raises UserError."""
+    from tree_sitter import Parser
+
+    return Parser(grammar(name))
 
 
 @cache
@@ -103,6 +112,4 @@ def query(name: str) -> "Query":
     """Finds the nodes of a language that snippets are made of; captures bear the node's type."""
     from tree_sitter import Query
 
-    grammar = parser(name).language
-    assert grammar is not None
-    return Query(grammar, " ".join(f"({node}) @{node}" for node in table()[name].snippets))
+    return Query(grammar(name), " ".join(f"({node}) @{node}" for node in table()[name].snippets))

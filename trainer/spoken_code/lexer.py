@@ -13,10 +13,16 @@ DASHED = {"html", "scss", "bash"}  # names such as font-size
 
 
 class Lexeme(NamedTuple):
-    """Kinds: word, number, symbol, string (with its quotes), comment, space."""
+    """Kinds: word, number, symbol, string (with its quotes), comment. `start`: in its line."""
 
     kind: str
     text: str
+    start: int
+
+    @property
+    def end(self) -> int:
+        """The character behind it."""
+        return self.start + len(self.text)
 
 
 @cache
@@ -41,7 +47,7 @@ def _pattern(language: str) -> re.Pattern[str]:
 def lexemes(line: str, language: str) -> list[Lexeme]:
     """Of one line; characters that have no spoken form are left out."""
     return [
-        Lexeme(m.lastgroup, m[0])
+        Lexeme(m.lastgroup, m[0], m.start())
         for m in _pattern(language).finditer(line)
         if m.lastgroup and m.lastgroup != "space"
     ]
@@ -51,7 +57,7 @@ def pairs(found: list[Lexeme], generic: bool) -> dict[int, int]:
     """Opening -> closing bracket, by number of the lexeme; < > only where they enclose types."""
     waiting: list[tuple[str, int]] = []
     matched: dict[int, int] = {}
-    for i, (kind, text) in enumerate(found):
+    for i, (kind, text, _) in enumerate(found):
         if kind != "symbol":
             continue
         if text in "([{" or (text == "<" and generic):

@@ -200,20 +200,21 @@ class CorpusPlan:
 
 
 @cache
-def _kept(gathered: str) -> list[tuple[int, str]]:
+def kept(gathered: str) -> list[tuple[int, str]]:
+    """(number of the text, split) of the files that are used."""
     record = json.loads((Path(gathered) / KEPT).read_text(encoding="utf-8"))
     return [(number, split) for number, split in record["files"]]
 
 
 def corpus_chunks(plan: CorpusPlan) -> int:
     """How many chunks `corpus_chunk` makes."""
-    return -(-len(_kept(plan.gathered)) // TEXTS_AT_ONCE)
+    return -(-len(kept(plan.gathered)) // TEXTS_AT_ONCE)
 
 
 def corpus_chunk(plan: CorpusPlan, chunk: int) -> Iterator[Row]:
     """Commands of some files: a row a file and epoch; `group`: the split."""
     texts = Texts(Path(plan.gathered))
-    for number, split in _kept(plan.gathered)[chunk * TEXTS_AT_ONCE : (chunk + 1) * TEXTS_AT_ONCE]:
+    for number, split in kept(plan.gathered)[chunk * TEXTS_AT_ONCE : (chunk + 1) * TEXTS_AT_ONCE]:
         one = texts.text(number)
         language = table()[one.language]
         for epoch in range(plan.epochs if split == "train" else 1):

@@ -27,6 +27,7 @@ STATEMENT_BYTES = 200_000
 REMOTE = re.compile(
     r"(?:github\.com|gitlab\.com|bitbucket\.org|codeberg\.org)[:/]([\w.-]+)/([\w.-]+)"
 )
+WHEEL_METADATA = re.compile(r"^[^/]+\.dist-info(/licenses)?$")
 ADDRESS = re.compile(r"(https?|file)://", re.IGNORECASE)
 
 
@@ -155,14 +156,14 @@ def _is_statement(name: str) -> bool:
 def _roots(place: Path, names: Sequence[str], texts: dict[str, bytes]) -> dict[str, Repository]:
     """Folder -> repository: the place itself, and each folder below that states a licence or is a
     package; without a licence of its own, it has that of the repository around it."""
-    folders = {""}
+    folders, wheel = {""}, place.suffix == ".whl"
     for name in names:
-        folder, last = _folder_of(name)
+        folder, last = _folder_of(name, wheel)
         if last.lower() in ROOTS or licences.FILES.fullmatch(last):
             folders.add(folder)
     stated: dict[str, dict[str, str]] = defaultdict(dict)
     for name, text in texts.items():
-        folder, last = _folder_of(name)
+        folder, last = _folder_of(name, wheel)
         stated[folder][last] = text.decode("utf-8", "replace")
     base = place.name
     for suffix in ARCHIVES:
@@ -178,9 +179,12 @@ def _roots(place: Path, names: Sequence[str], texts: dict[str, bytes]) -> dict[s
     return found
 
 
-def _folder_of(name: str) -> tuple[str, str]:
-    """(folder, name in it) of a file; what is in .git counts as .git."""
+def _folder_of(name: str, wheel: bool) -> tuple[str, str]:
+    """(folder, name in it) of a file; what is in .git counts as .git. The metadata of a wheel is
+    of all that is in it."""
     folder, _, last = name.rpartition("/")
+    if wheel:
+        folder = WHEEL_METADATA.sub("", folder)
     if folder == ".git" or folder.endswith("/.git"):
         return folder[: -len(".git")].rstrip("/"), ".git"
     return folder, last

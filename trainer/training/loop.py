@@ -28,7 +28,7 @@ from trainer.training.callbacks import Callback, KerasCallback, Round
 AHEAD = 4  # batches made before they are needed
 REPORT_STEPS = 25
 CHECKPOINT_SECONDS = 20.0
-Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # inputs, targets, weights
+Batch = tuple[Any, ...]  # inputs (one array or several), targets, perhaps weights
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Loop:
     optimizer: keras.optimizers.Optimizer
     loss: Any  # a Keras loss or function of (targets, outputs)
     jit_compile: bool = True  # XLA for the whole step: the wake word layers are written for it
+    any_size: bool = False  # one graph for batches of all sizes, where it is not compiled by XLA
     label: str = "training"
 
     def __post_init__(self) -> None:
@@ -124,8 +125,19 @@ class Loop:
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # it warns of every new length of a batch
-        compiled = tf.function(self.model.train_step, jit_compile=self.jit_compile)
-        return lambda batch: compiled(tuple(tf.constant(part) for part in batch))["loss"]
+        compiled: Any = None
+
+        def step(batch: Batch) -> Any:
+            nonlocal compiled
+            tensors = keras.tree.map_structure(tf.constant, batch)
+            if compiled is None:
+                signature = None
+                if self.any_size:
+                    signature = [keras.tree.map_structure(_of_any_size, tensors)]
+                compiled = tf.function(self.model.train_step, signature, None, self.jit_compile)
+            return compiled(tensors)["loss"]
+
+        return step
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -145,6 +157,13 @@ class Loop:
 
     def _save(self, step: int) -> None:
         checkpoint.save(self.folder, step, self._variables(), self._callbacks)
+
+
+def _of_any_size(tensor: Any) -> Any:
+    """The signature of tensors of this kind and rank."""
+    import tensorflow as tf
+
+    return tf.TensorSpec([None] * len(tensor.shape), tensor.dtype)
 
 
 @dataclass

@@ -36,6 +36,24 @@ def cosine(steps: int, learning_rate: float) -> Schedule:
     )
 
 
+class InverseSquareRoot(Schedule):
+    """Rises for `warm_up` steps, then falls with the square root of the steps (Vaswani et al.
+    2017), from `peak`."""
+
+    def __init__(self, peak: float, warm_up: int) -> None:
+        self.peak, self.warm_up = peak, warm_up
+
+    def __call__(self, step: Any) -> Any:
+        """Learning rate of a step."""
+        at = keras.ops.cast(step, "float32") + 1.0
+        rising = at / self.warm_up
+        return self.peak * keras.ops.minimum(rising, keras.ops.sqrt(self.warm_up / at))
+
+    def get_config(self) -> dict[str, Any]:
+        """As given."""
+        return {"peak": self.peak, "warm_up": self.warm_up}
+
+
 def averaged_adamw(
     rate: Schedule | float, steps: int, weight_decay: float, **more: float
 ) -> keras.optimizers.Optimizer:

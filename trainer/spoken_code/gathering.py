@@ -1,0 +1,80 @@
+"""What both engines do first: settings of sources, and the step that reads them."""
+
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from trainer.errors import UserError
+from trainer.log import log
+from trainer.run import Run
+from trainer.settings import Count, Positive, Settings, setting
+from trainer.spoken_code import material, sources
+from trainer.spoken_code.languages import Language
+from trainer.steps import fingerprint
+
+IMAGE_SOURCES = Path(sysconfig.get_path("stdlib"))  # Python's own code: what the image has
+
+
+class SourceSettings(Settings):
+    """Base of the settings of engines that are made from source code."""
+
+    sources: str = setting(
+        "",
+        "Source code: folders, git clones, archives (.tar.gz, .zip), addresses, or a text file "
+        "that lists some, separated by commas.",
+        steps="always",
+    )
+    licences: str = setting(
+        "permissive",
+        "Licences of repositories that are used: permissive, SPDX names, or any (for code of your "
+        "own), separated by commas.",
+        steps="gather",
+    )
+    download: bool = setting(False, "Download SOURCES that are addresses.", steps="none")
+    corpus_epochs: Positive = setting(
+        1, "How often each file is turned into commands, each time others.", steps="corpus", le=100
+    )
+    seed: Count = setting(
+        1, "Seed of all randomness.", steps="corpus spoken prepare train prove export evaluate"
+    )
+    quick: bool = setting(False, "A small engine in minutes.", steps="none")
+
+
+S = TypeVar("S", bound=SourceSettings)
+
+
+def places(run: Run[S], own: Sequence[Path] = (IMAGE_SOURCES,)) -> list[Path]:
+    """Folders and archives of source code; `own`: what a quick run takes without any."""
+    s = run.settings
+    if s.sources:
+        return sources.places(s.sources, s.data_dir / "sources", s.download)
+    if not s.quick:
+        raise UserError(
+            "SOURCES is empty: give folders, archives or addresses of source code, as "
+            "--sources /data/repos; --test-mode needs none"
+        )
+    there = [path for path in own if path.exists()]
+    log.info("--test-mode: the code in the image is the source: %s", ", ".join(map(str, there)))
+    return there
+
+
+def gather(run: Run[S], found: Sequence[Path], wanted: Sequence[Language]) -> Path:
+    """The step: texts of the source files, and what is known of their repositories."""
+    files = sorted({p for place in found for p in sources.files_of(place, wanted)})
+    if not files:
+        raise UserError(
+            f"SOURCES: {', '.join(map(str, found))}: no file of "
+            f"{', '.join(one.name for one in wanted)}"
+        )
+
+    def make(out: Path, s: S) -> None:
+        listings = material.list_all(found, wanted, s.licences)
+        material.gather(out, listings, s.licences, run.workers)
+
+    params = {
+        "files": fingerprint(files),
+        "languages": [one.name for one in wanted],
+        "places": [place.name for place in found],
+    }
+    return run.step("gather", make, {}, params)
