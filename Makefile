@@ -9,7 +9,7 @@ AN4 ?= $(firstword $(wildcard data/sources/an4 ../*/data/an4))
 AN4_FILES = $(if $(wildcard $(AN4)/train.csv),--train-files /an4/train.csv $(if $(wildcard $(AN4)/test.csv),--test-files /an4/test.csv),\
 	--train-files an4:/an4 --test-files an4:/an4)
 
-.PHONY: help wakeword an4 test test-images test-piper test-esphome lint format docs bench peers lock
+.PHONY: help wakeword an4 test test-images test-piper test-esphome test-marian lint format docs bench peers lock
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ test-piper: ## Piper's path with a tiny generator and voice, in an environment w
 
 test-esphome: ## The YAML beside a model, checked by ESPHome itself (needs python3-venv here)
 	tests/esphome/run
+
+test-marian: ## The code engine's files in Marian itself, beside CTranslate2 (needs python3-venv here)
+	tests/marian/run
 
 lint: ## Format, style and types: ruff, mypy, shellcheck (in a container)
 	$(COMPOSE) build test

@@ -1,10 +1,8 @@
 """The finished folder of a run: files appear together or not at all, and once."""
 
-import gzip
 import itertools
 import shutil
-import tarfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -44,21 +42,3 @@ def _copy(files: Mapping[str, Path], folder: Path) -> None:
         else:
             shutil.copyfile(source, unfinished / name)
     unfinished.rename(folder)
-
-
-def tarball(folder: Path, paths: Iterable[Path], archive: Path) -> None:
-    """A .tar.gz of files and folders below `folder`: the same bytes whenever it is made."""
-
-    def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:
-        member.mtime, member.uid, member.gid = 0, 0, 0
-        member.uname = member.gname = ""
-        return member
-
-    with (
-        archive.open("wb") as raw,
-        gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed,
-        tarfile.open(mode="w", fileobj=packed) as out,
-    ):
-        for path in paths:
-            for one in sorted([path, *path.rglob("*")]):
-                out.add(one, str(one.relative_to(folder)), recursive=False, filter=plain)

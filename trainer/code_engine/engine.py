@@ -56,7 +56,8 @@ class Engine:
         return ctranslate.load(self.folder, self._kind, self._threads)
 
     def best(self, source: Sequence[str], count: int, beam: int = 0) -> list[Hypothesis]:
-        """The best outputs for a source, with unknown tokens put back. Raises UserError."""
+        """The best outputs for a source, with unknown tokens put back; those with the name of an
+        unknown token that the source does not have are left out. Raises UserError."""
         source, named = self._replaced(source)
         found = self._translator.translate_batch(
             [list(source)],
@@ -68,8 +69,9 @@ class Engine:
             max_decoding_length=LONGEST[self.model],
         )[0]
         return [
-            Hypothesis(tuple(named.get(t, t) for t in tokens if not _lost(t, named)), score)
+            Hypothesis(tuple(named.get(t, t) for t in tokens), score)
             for tokens, score in zip(found.hypotheses, found.scores, strict=True)
+            if not any(t in vocabulary.UNKNOWNS and t not in named for t in tokens)
         ]
 
     def scores(self, source: Sequence[str], outputs: Sequence[Sequence[str]]) -> list[float]:
@@ -95,11 +97,6 @@ class Engine:
                 "say it in parts"
             )
         return found
-
-
-def _lost(token: str, named: dict[str, str]) -> bool:
-    """Whether a token is a name for an unknown one that the source does not have."""
-    return token in vocabulary.UNKNOWNS and token not in named
 
 
 def read_record(folder: Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainer import __version__, package
+from trainer import __version__, tarball
 from trainer.code_engine import learning, prepared
 from trainer.code_engine.engine import FORMAT, LONGEST, RECORD
 from trainer.code_engine.export import ctranslate, marian
@@ -63,7 +63,7 @@ def write(
         "CTranslate2 and Keras: log-probabilities differ by %.1e, %d of %d best hypotheses are "
         "equal", agreement.difference, agreement.equal, agreement.inputs,
     )  # fmt: skip
-    package.tarball(out, sorted(p for p in out.iterdir() if p.is_file()), out / ARCHIVE)
+    tarball.write(out, sorted(p for p in out.iterdir() if p.is_file()), out / ARCHIVE)
     files = sorted(p for p in out.rglob("*") if p.is_file())
     record = {
         "format": FORMAT,

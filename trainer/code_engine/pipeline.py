@@ -56,8 +56,12 @@ class Pipeline:
     @cached_property
     def gathered(self) -> Path:
         """Texts of the source files, and what is known of their repositories."""
-        wanted = self.languages
-        return gathering.gather(self.run, gathering.places(self.run), wanted)
+        wanted, places = self.languages, gathering.places(self.run)
+
+        def make(out: Path, s: CodeEngineSettings) -> None:
+            gathering.fill(out, places, wanted, s.licences, self.run.workers)
+
+        return self.run.step("gather", make, {}, gathering.params(places, wanted))
 
     @cached_property
     def corpus(self) -> Path:
@@ -85,7 +89,14 @@ class Pipeline:
     @cached_property
     def proved(self) -> Path:
         """An untrained model of the same kind through the whole export, before training."""
-        return self._engine_step("prove", None)
+        ready, names = self.prepared, self._names
+
+        def make(out: Path, s: CodeEngineSettings) -> None:
+            from trainer.code_engine import exporting
+
+            exporting.write(s, names, ready, None, out)
+
+        return self.run.step("prove", make, {"prepared": ready}, {"languages": names})
 
     @cached_property
     def trained(self) -> Path:
@@ -104,18 +115,19 @@ class Pipeline:
     @cached_property
     def engine(self) -> Path:
         """The folder that runtimes load."""
-        return self._engine_step("export", self.trained)
-
-    def _engine_step(self, name: str, trained: Path | None) -> Path:
-        ready, languages_ = self.prepared, [one.name for one in self.languages]
+        ready, names, trained = self.prepared, self._names, self.trained
 
         def make(out: Path, s: CodeEngineSettings) -> None:
             from trainer.code_engine import exporting
 
-            exporting.write(s, languages_, ready, trained, out)
+            exporting.write(s, names, ready, trained, out)
 
-        inputs = {"prepared": ready} | ({"trained": trained} if trained else {})
-        return self.run.step(name, make, inputs, {"languages": languages_})
+        inputs = {"prepared": ready, "trained": trained}
+        return self.run.step("export", make, inputs, {"languages": names})
+
+    @property
+    def _names(self) -> list[str]:
+        return [one.name for one in self.languages]
 
     @cached_property
     def evaluated(self) -> Path:

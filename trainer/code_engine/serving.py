@@ -6,9 +6,11 @@ Names are those of Serenade's code engine; bodies are JSON.
 import asyncio
 import json
 import signal
+import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ LARGEST_BYTES = 1_000_000  # of a request
 MOST_SENTENCES = 64
 LONGEST_WORDS = 200
 MOST_RESULTS = 20
+FINISHING_SECONDS = 6  # of answers that were begun
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 WAITING = 64  # requests, above which others are sent away
 
 
@@ -208,25 +212,37 @@ def _place(given: dict[str, Any]) -> Place:
     return Place.at(source, line, column)
 
 
+class _Running(uvicorn.Server):
+    """Uvicorn's server; asked to stop, it ends well and does not raise the signal again."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in STOPPING}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
 def serve(folders: Sequence[Path], host: str, port: int, threads: int, seconds: float) -> None:
     """Serve until SIGTERM or Ctrl-C; answers that were begun are finished. Raises UserError."""
     engines = Engines(folders, threads)
     for engine in {id(e): e for e in engines.loaded.values()}.values():
-        engine.best(["ENG", "warm"], 1)  # loads it now, not with the first request
+        engine.best(["ENG"], 1)  # loads it now, not with the first request
+    try:
+        listening = socket.create_server((host, port))
+    except OSError as error:
+        raise UserError(f"cannot listen on port {port} of {host}: {error.strerror}") from error
     server = Server(engines, threads, seconds)
     config = uvicorn.Config(
-        server.app(), host=host, port=port, log_level="warning", timeout_graceful_shutdown=8,
+        server.app(),
+        log_level="warning",
+        timeout_graceful_shutdown=FINISHING_SECONDS,
         limit_concurrency=4 * WAITING,
-    )  # fmt: skip
-    running = uvicorn.Server(config)
+    )
     loaded = ", ".join(f"{m} ({language})" for m, language in engines.loaded)
     log.info("serving %s at http://%s:%d/api/status", loaded, host, port)
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        running.run()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-    if not running.started:
-        raise UserError(f"port {port} of {host} cannot be used: another program has it")
+    with listening:
+        _Running(config).run([listening])
     log.info("stopped; %d requests were answered", server.answered)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from trainer.settings import Above0, Below1, Count, Positive, setting
+from trainer.settings import Below1, Count, Positive, setting
 from trainer.spoken_code.gathering import SourceSettings
 from trainer.spoken_code.pairs import AUTO_STYLE, KINDS, LANGUAGE_MODEL, PARSER
 
@@ -77,6 +77,12 @@ class CodeEngineSettings(SourceSettings):
     corpus_pairs: Positive = setting(
         2_000_000, "Most pairs to train on.", steps="corpus", le=1_000_000_000
     )
+    corpus_epochs: Positive = setting(
+        1, "How often each file is turned into pairs, each time others.", steps="corpus", le=100
+    )
+    seed: Count = setting(
+        1, "Seed of all randomness.", steps="corpus prepare train prove export evaluate"
+    )
     lexicon: Count = setting(
         0,
         "Tokens that the model knows; others are copied from what is said. 0: the profile's.",
@@ -111,9 +117,6 @@ class CodeEngineSettings(SourceSettings):
         500, "Held-out pairs that are measured on.", steps="evaluate", le=100_000
     )
     beam: Positive = setting(10, "Hypotheses that are followed.", steps="evaluate", le=50)
-    time_limit: Above0 = setting(
-        10.0, "Seconds that an answer of the server may take.", steps="none"
-    )
 
     @property
     def base(self) -> Profile:

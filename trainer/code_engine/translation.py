@@ -1,5 +1,6 @@
 """Spoken text to code at a place in a file, and transcripts to commands."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from trainer.spoken_code.tokens import LINES, SPACE
 WRITING = ("insert", "type", "dictate")  # commands whose text is code
 MOST_LINES, MOST_SPACES = 4, 8  # as many in a row are rejected, as Serenade does
 WORTH = 4.0  # how much less likely code that parses may be, and still come first
+LEAST_CONFIDENCE = 1e-6
 PARSED, VALID = 20, 10  # hypotheses of the parser that are looked at, and that are kept
 
 
@@ -140,17 +142,33 @@ def rescore(engine: Engine, place: Place, phrases: Sequence[str]) -> list[float]
 
 
 @dataclass(frozen=True)
-class Spoken:
-    """What a recogniser found: its costs are negative log-probabilities."""
+class Answer:
+    """What a text stands for: its commands if a parser is there, and code for text commands."""
 
     text: str
-    acoustic: float
-    language: float
+    tree: str
+    alternatives: list[Code]
+
+
+def answer(engines: Engines, text: str, place: Place, language: str, count: int) -> Answer:
+    """Parsed first where a transcript parser is loaded; then the code of the first text command.
+    Raises UserError."""
+    parser = engines.perhaps(PARSER)
+    if parser is None:
+        style = engines.of(AUTO_STYLE, language)
+        return Answer(text, "", translate(style, text, place, language, count))
+    trees = parse(parser, text)
+    tree = trees[0].tree if trees else ""
+    phrase = text if not tree else grammar.written_text(tree)
+    if not phrase or engines.perhaps(AUTO_STYLE, language) is None:
+        return Answer(text, tree, [])
+    style = engines.of(AUTO_STYLE, language)
+    return Answer(text, tree, translate(style, phrase, place, language, count))
 
 
 @dataclass(frozen=True)
 class Heard:
-    """Code for a recognised text; `cost`: acoustic, of the style, and of the language model."""
+    """Code for a recognised text; `cost`: of the recogniser, the code and the language model."""
 
     text: str
     code: Code
@@ -158,24 +176,27 @@ class Heard:
 
 
 def of_speech(
-    engines: Engines, alternatives: Sequence[Spoken], place: Place, language: str, count: int
-) -> list[Heard]:
-    """Ranked code of recognised alternatives, as Serenade ranks: acoustic cost, that of the code,
-    and that of the contextual language model instead of the n-grams'. Raises UserError."""
+    engines: Engines, alternatives: Sequence[tuple[str, float]], place: Place, language: str,
+    count: int,
+) -> list[Heard]:  # fmt: skip
+    """Ranked code of recognised (text, confidence) alternatives. The costs of the recogniser (its
+    negative logarithmic confidence), of the code and of the contextual language model, where one is
+    loaded, are added, as Serenade does. Raises UserError."""
     style = engines.of(AUTO_STYLE, language)
     context = engines.perhaps(LANGUAGE_MODEL, language)
-    phrases = [" ".join(joined(one.text.split())) for one in alternatives]
-    kept = [(one, phrase) for one, phrase in zip(alternatives, phrases, strict=True) if phrase]
-    costs = [one.language for one, _ in kept]
-    if context is not None and kept:
-        costs = rescore(context, place, [request(phrase)[0] or phrase for _, phrase in kept])
+    heard = [(" ".join(joined(text.split())), confidence) for text, confidence in alternatives]
+    heard = [(text, confidence) for text, confidence in heard if text]
+    costs = [0.0] * len(heard)
+    if context is not None and heard:
+        costs = rescore(context, place, [request(text)[0] or text for text, _ in heard])
     found = []
-    for (one, phrase), cost in zip(kept, costs, strict=True):
-        for code in translate(style, phrase, place, language, count):
-            found.append(Heard(phrase, code, one.acoustic + cost + code.cost))
+    for (text, confidence), contextual in zip(heard, costs, strict=True):
+        spoken = contextual - math.log(max(confidence, LEAST_CONFIDENCE))
+        for code in translate(style, text, place, language, count):
+            found.append(Heard(text, code, spoken + code.cost + (0 if code.valid else WORTH)))
     best: dict[str, Heard] = {}
-    for heard in sorted(found, key=lambda heard: heard.cost):
-        best.setdefault(heard.code.code, heard)
+    for one in sorted(found, key=lambda one: one.cost):
+        best.setdefault(one.code.code, one)
     return list(best.values())[:count]
 
 

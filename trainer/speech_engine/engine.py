@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import __version__, package
+from trainer import __version__, tarball
 from trainer.downloads import sha256_of
 from trainer.programs import run
 from trainer.speech_engine import graph as graphs
@@ -114,4 +114,4 @@ def hashes(folder: Path) -> list[tuple[str, str]]:
 
 def pack(folder: Path, path: Path) -> None:
     """The reference's tarball."""
-    package.tarball(folder, [p for name in OF_ARCHIVE if (p := folder / name).exists()], path)
+    tarball.write(folder, [p for name in OF_ARCHIVE if (p := folder / name).exists()], path)

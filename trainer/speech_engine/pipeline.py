@@ -105,7 +105,12 @@ class Pipeline:
     def gathered(self) -> Path:
         """Texts of the source files, and what is known of their repositories."""
         self._check()
-        return gathering.gather(self.run, self.places, self.languages)
+        places, wanted = self.places, self.languages
+
+        def make(out: Path, s: SpeechEngineSettings) -> None:
+            gathering.fill(out, places, wanted, s.licences, self.run.workers)
+
+        return self.run.step("gather", make, {}, gathering.params(places, wanted))
 
     @cached_property
     def corpus(self) -> Path:

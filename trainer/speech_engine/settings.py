@@ -27,14 +27,13 @@ class SpeechEngineSettings(SourceSettings):
         "cplusplus, csharp, bash, go, html, kotlin, ruby, rust, scss, dart, default (English).",
         steps="always",
     )
-    quick: bool = setting(
-        False,
-        "A small engine in minutes, from the Python code in the image if SOURCES is empty.",
-        steps="none",
-    )
     corpus_lines: Positive = setting(
         2_000_000, "Most spoken commands in the corpus.", steps=CORPUS, le=100_000_000
     )
+    corpus_epochs: Positive = setting(
+        1, "How often each file is turned into commands, each time others.", steps=CORPUS, le=100
+    )
+    seed: Count = setting(1, "Seed of all randomness.", steps="corpus spoken")
     acoustic_model: str = setting(
         "pocketsphinx",
         "Acoustic model: pocketsphinx (English, in the image), the folder of a speech-to-text run, "

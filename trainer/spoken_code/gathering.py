@@ -1,19 +1,21 @@
-"""What both engines do first: settings of sources, and the step that reads them."""
+"""What both engines do first: settings of sources, and what the step `gather` does."""
 
 import sysconfig
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from trainer.errors import UserError
 from trainer.log import log
 from trainer.run import Run
-from trainer.settings import Count, Positive, Settings, setting
+from trainer.settings import Settings, setting
 from trainer.spoken_code import material, sources
 from trainer.spoken_code.languages import Language
 from trainer.steps import fingerprint
+from trainer.workers import Workers
 
-IMAGE_SOURCES = Path(sysconfig.get_path("stdlib"))  # Python's own code: what the image has
+# code in the train image: Python's own, and Debian's JavaScript libraries
+IMAGE_SOURCES = (Path(sysconfig.get_path("stdlib")), Path("/usr/share/javascript"))
 
 
 class SourceSettings(Settings):
@@ -32,19 +34,17 @@ class SourceSettings(Settings):
         steps="gather",
     )
     download: bool = setting(False, "Download SOURCES that are addresses.", steps="none")
-    corpus_epochs: Positive = setting(
-        1, "How often each file is turned into commands, each time others.", steps="corpus", le=100
+    quick: bool = setting(
+        False,
+        "A small engine in minutes, from the code in the image if SOURCES is empty.",
+        steps="none",
     )
-    seed: Count = setting(
-        1, "Seed of all randomness.", steps="corpus spoken prepare train prove export evaluate"
-    )
-    quick: bool = setting(False, "A small engine in minutes.", steps="none")
 
 
 S = TypeVar("S", bound=SourceSettings)
 
 
-def places(run: Run[S], own: Sequence[Path] = (IMAGE_SOURCES,)) -> list[Path]:
+def places(run: Run[S], own: Sequence[Path] = IMAGE_SOURCES) -> list[Path]:
     """Folders and archives of source code; `own`: what a quick run takes without any."""
     s = run.settings
     if s.sources:
@@ -59,22 +59,24 @@ def places(run: Run[S], own: Sequence[Path] = (IMAGE_SOURCES,)) -> list[Path]:
     return there
 
 
-def gather(run: Run[S], found: Sequence[Path], wanted: Sequence[Language]) -> Path:
-    """The step: texts of the source files, and what is known of their repositories."""
+def params(found: Sequence[Path], wanted: Sequence[Language]) -> dict[str, Any]:
+    """What the step `gather` depends on, beyond settings. Raises UserError if there is no file."""
     files = sorted({p for place in found for p in sources.files_of(place, wanted)})
     if not files:
         raise UserError(
             f"SOURCES: {', '.join(map(str, found))}: no file of "
             f"{', '.join(one.name for one in wanted)}"
         )
-
-    def make(out: Path, s: S) -> None:
-        listings = material.list_all(found, wanted, s.licences)
-        material.gather(out, listings, s.licences, run.workers)
-
-    params = {
+    return {
         "files": fingerprint(files),
         "languages": [one.name for one in wanted],
         "places": [place.name for place in found],
     }
-    return run.step("gather", make, {}, params)
+
+
+def fill(
+    out: Path, found: Sequence[Path], wanted: Sequence[Language], licences: str, workers: Workers
+) -> None:
+    """The step: texts of the source files, and what is known of their repositories."""
+    listings = material.list_all(found, wanted, licences)
+    material.gather(out, listings, licences, workers)

@@ -64,6 +64,19 @@ def transcript(tree_: str) -> str:
     return " ".join(word for word in tree_.split() if word[0] != "<")
 
 
+WRITTEN = re.compile(
+    r"<(add|insert|type|dictate|bare)> (?:\w+ )*<formattedText> ([^<]+) </formattedText>"
+)
+
+
+def written_text(tree_: str) -> str:
+    """What the first text command of a tree writes, with "add" before a construct, or nothing."""
+    found = WRITTEN.search(tree_)
+    if found is None:
+        return ""
+    return f"add {found[2]}" if found[1] == "add" else found[2]
+
+
 @cache
 def _tree_pattern() -> re.Pattern[str]:
     given = tomllib.loads(TABLE.read_text(encoding="utf-8"))

@@ -12,7 +12,10 @@ UNKNOWN = ""
 FILES = re.compile(r"(licen[cs]es?|copying|unlicense)([-._].*)?", re.IGNORECASE)
 METADATA = {"package.json", "pyproject.toml", "cargo.toml", "pkg-info", "metadata", "composer.json"}
 SPDX = re.compile(r"SPDX-License-Identifier:\s*([^\n*]+)")
+# Debian's format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+DEBIAN = re.compile(r"^Files: \*\n(?:.+\n)*?License: *(.+)$", re.MULTILINE)
 NAMES = {  # as metadata has them -> SPDX
+    "expat": "MIT",
     "apache 2.0": "Apache-2.0",
     "apache license 2.0": "Apache-2.0",
     "apache software license": "Apache-2.0",
@@ -48,6 +51,8 @@ def stated(name: str, text: str) -> str:
 
 def of_text(text: str) -> str:
     """The licence whose phrase comes first in a licence file; "restricted" for added terms."""
+    if text.startswith("Format:") and (match := DEBIAN.search(text)):
+        return _normal(match[1])
     plain = " ".join(text.lower().replace("\u2018", "'").replace("\u2019", "'").split())
     if any(phrase in plain for phrase in _table()["restricting"]):
         return "restricted"

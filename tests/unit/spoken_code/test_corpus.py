@@ -60,7 +60,7 @@ def test_constructs_are_added():
     language = languages.table()["python"]
     said = set()
     for i in range(60):
-        said |= set((c.text for c in snippets.spoken(SOURCES["python"], language, random.Random(i))))
+        said |= {c.text for c in snippets.spoken(SOURCES["python"], language, random.Random(i))}
     assert {"add function area", "add parameter height equals two"} <= said
     assert any(one.startswith("add if width") for one in said)
     assert any(one.startswith("add return") for one in said)

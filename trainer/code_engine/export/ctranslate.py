@@ -42,7 +42,7 @@ def load(folder: Path, kind: str, threads: int = 1) -> Any:
         return ctranslate2.Translator(
             str(path), device="cpu", compute_type=kind, inter_threads=threads, intra_threads=1
         )
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, IndexError) as error:
         raise UserError(
             f"{path}: cannot be loaded ({error}): the folder is not complete; copy it again"
         ) from error
