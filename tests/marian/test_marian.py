@@ -64,4 +64,4 @@ def test_hypotheses_and_scores_are_equal(folder):
             lengths.append(len(found))
     assert len(lengths) > INPUTS // 2
     assert len(set(lengths)) > 3
-    assert max(differences) < 1e-2
+    assert max(differences) < 1e-3

@@ -29,7 +29,7 @@ class Profile:
     optimizer: str = "adam"
 
 
-SHORT_TO_LONG = ((0.5, 16), (0.75, 32), (1.0, 200))
+SHORT_TO_LONG = ((0.4, 16), (0.6, 32), (1.0, 200))
 PROFILES: dict[tuple[str, str], Profile] = {
     # Serenade's: https://github.com/serenadeai/serenade, scripts/serenade/code_engine
     ("serenade", AUTO_STYLE): Profile(8, 8, 5000, 200_000, 10_000, 1e-3),

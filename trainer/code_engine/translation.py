@@ -14,7 +14,7 @@ from trainer.spoken_code.tokens import LINES, SPACE
 
 WRITING = ("insert", "type", "dictate")  # commands whose text is code
 MOST_LINES, MOST_SPACES = 4, 8  # as many in a row are rejected, as Serenade does
-WORTH = 4.0  # how much less likely code that parses may be, and still come first
+WORTH = 8.0  # how much less likely code that parses may be, and still come first
 LEAST_CONFIDENCE = 1e-6
 PARSED, VALID = 20, 10  # hypotheses of the parser that are looked at, and that are kept
 

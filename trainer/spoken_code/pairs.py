@@ -31,7 +31,7 @@ LONGEST_INPUT, LONGEST_OUTPUT = 200, 75
 @dataclass(frozen=True)
 class Pair:
     """Tokens in, tokens out. `family`: insert, add, or that of the command; `start` and `end`: the
-    characters of the file that the output stands for (equal if it adds to them)."""
+    characters of the file that the output stands for."""
 
     input: str
     output: str
@@ -158,7 +158,7 @@ def _constructs(text: str, language: Language, rng: random.Random) -> Iterator[_
     if language.module:
         for one in snippets.spoken(text.encode("ascii"), language, rng, typed=True):
             if one.code and one.text:
-                yield _Said(one.text, one.start, one.start, one.code)
+                yield _Said(one.text, one.start, one.end, one.code)
 
 
 def _phrases(text: str, language: Language, rng: random.Random) -> Iterator[_Said]:

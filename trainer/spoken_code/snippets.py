@@ -54,11 +54,12 @@ STATEMENTS = "StatementList"
 
 @dataclass(frozen=True)
 class Construct:
-    """What is said for a construct. `start`: its character in the file; `code`: the tokens that
-    write it, with the cursor, empty if it cannot be written from the words."""
+    """What is said for a construct. `start`, `end`: its characters in the file; `code`: the tokens
+    that write it, with the cursor, empty if it cannot be written from the words."""
 
     text: str
     start: int
+    end: int
     code: tuple[str, ...]
 
 
@@ -128,8 +129,9 @@ class _Reading:
         text = " ".join(filter(None, words))
         if not self.typed:
             add = "add " if self.rng.random() >= BARE else ""
-            return Construct(add + text, self.node.start_byte, ())
-        return Construct(text, self.node.start_byte, self._tokens(code, text))
+            return Construct(add + text, self.node.start_byte, self.node.end_byte, ())
+        code_tokens = self._tokens(code, text)
+        return Construct(text, self.node.start_byte, self.node.end_byte, code_tokens)
 
     def _said(self, code: str) -> str:
         return said(code, self.language, self.rng, self.typed)

@@ -171,7 +171,7 @@ def test_code_that_parses_comes_first_if_it_is_nearly_as_likely():
     codes = ranked(found, place, "python")
     assert [one.code for one in codes] == ["return 1", "return )"]
     assert [one.valid for one in codes] == [True, False]
-    far = [found[0], Hypothesis(("return", "SP", "1"), -9.0)]
+    far = [found[0], Hypothesis(("return", "SP", "1"), -9.5)]
     assert ranked(far, place, "python")[0].code == "return )"
 
 
