@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from trainer.code_engine import line
+from trainer.code_engine import line, translating
 from trainer.code_engine.engine import Engine
 from trainer.errors import UserError
 from trainer.spoken_code.pairs import AUTO_STYLE, LANGUAGE_MODEL, PARSER
@@ -135,6 +135,14 @@ def test_what_cannot_be_translated_is_told_in_a_line(home, made, arguments, told
     assert done.returncode == 1
     assert told in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_recordings_that_are_not_there(made):
+    loaded = translating.Loaded([made.folder], "", "", 1)
+    with pytest.raises(UserError, match="give recordings"):
+        list(loaded.of_recordings(made.folder, []))
+    with pytest.raises(UserError, match="none.wav: no such file"):
+        list(loaded.of_recordings(made.folder, [Path("none.wav")]))
 
 
 def test_the_other_models(home):

@@ -49,17 +49,18 @@ class Engine:
 
             self._pieces = SentencePieceProcessor(model_file=str(folder / marian.PIECES))
         else:
-            self._known = vocabulary.read(folder / self.record["lexicon"])
+            self.known = vocabulary.read(folder / self.record["lexicon"])
 
     @cached_property
-    def _translator(self) -> Any:
+    def translator(self) -> Any:
+        """CTranslate2's; loaded when it is first used."""
         return ctranslate.load(self.folder, self._kind, self._threads)
 
     def best(self, source: Sequence[str], count: int, beam: int = 0) -> list[Hypothesis]:
         """The best outputs for a source, with unknown tokens put back; those with the name of an
         unknown token that the source does not have are left out. Raises UserError."""
         source, named = self._replaced(source)
-        found = self._translator.translate_batch(
+        found = self.translator.translate_batch(
             [list(source)],
             beam_size=max(count, beam),
             num_hypotheses=count,
@@ -83,15 +84,15 @@ class Engine:
             first, named = self._replaced(source)
             back = {token: name for name, token in named.items()}
             targets = [[back.get(t, t) for t in one] for one in outputs]
-        found = self._translator.score_batch([list(first)] * len(targets), targets)
+        found = self.translator.score_batch([list(first)] * len(targets), targets)
         return [sum(one.log_probs) for one in found]
 
     def _replaced(self, source: Sequence[str]) -> tuple[Sequence[str], dict[str, str]]:
         if self.model == LANGUAGE_MODEL:
             return self._pieces.encode(" ".join(source), out_type=str), {}
-        found = self._known.replaced(source, random.Random(" ".join(source)))
+        found = self.known.replaced(source, random.Random(" ".join(source)))
         if found is None:
-            unknown = sorted(set(source) - set(self._known.numbers))
+            unknown = sorted(set(source) - set(self.known.numbers))
             raise UserError(
                 f"over 20 words that the model does not know ({', '.join(unknown[:5])}, ...): "
                 "say it in parts"

@@ -43,7 +43,7 @@ def gathered(out, places, workers, wanted=PYTHON, licence="permissive"):
     out.mkdir()
     material.gather(out, material.list_all(places, wanted, licence), licence, workers)
     texts = material.Texts(out)
-    found = {texts.head(i).identity for i, _ in material._kept(str(out))}
+    found = {texts.head(i).identity for i, _ in material.kept(str(out))}
     refused = rejected.read(out / rejected.FILE)
     return found, {Path(r.path).name: r.reason for r in refused}
 
@@ -294,7 +294,7 @@ def test_splits_hold_owners_out(tmp_path, workers):
     gathered(tmp_path / "out", [tmp_path / "src"], workers)
     texts = material.Texts(tmp_path / "out")
     owners = {}
-    for i, split in material._kept(str(tmp_path / "out")):
+    for i, split in material.kept(str(tmp_path / "out")):
         number = int(texts.head(i).path.split("/")[0][1:])
         owners.setdefault(number // 2, set()).add(split)
     assert all(len(splits) == 1 for splits in owners.values())
