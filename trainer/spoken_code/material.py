@@ -157,14 +157,21 @@ def _split(heads: Sequence[SourceText], sizes: Sequence[int], owners: dict[str, 
         units[head.language][owners.get(head.repository, head.repository)].append(i)
     found = ["train"] * len(heads)
     for language, by_owner in units.items():
-        groups = dict(by_owner)
-        if len(groups) < FEWEST_OWNERS:
-            groups = defaultdict(list)
-            for i in (i for some in by_owner.values() for i in some):
-                groups["/".join([heads[i].repository, *heads[i].path.split("/")[:2]])].append(i)
-            log.info("%s: %d owners only: whole files and folders are held out, not owners",
-                     language, len(by_owner))  # fmt: skip
-        _hold_out(groups, sizes, found)
+        if len(by_owner) >= FEWEST_OWNERS:
+            _hold_out(by_owner, sizes, found)
+            continue
+        log.info("%s: %d owners only: whole files and folders are held out, not owners",
+                 language, len(by_owner))  # fmt: skip
+        numbers = [i for some in by_owner.values() for i in some]
+        for depth in range(2, 3 + max(heads[i].path.count("/") for i in numbers)):
+            groups: dict[str, list[int]] = defaultdict(list)
+            for i in numbers:
+                parts = heads[i].path.split("/")[:depth]
+                groups["/".join([heads[i].repository, *parts])].append(i)
+                found[i] = "train"
+            _hold_out(groups, sizes, found)
+            if {"dev", "test"} <= {found[i] for i in numbers}:
+                break
     return found
 
 

@@ -11,6 +11,7 @@ import pytest
 from trainer import rejected
 from trainer.errors import UserError
 from trainer.spoken_code import files, languages, licences, material, readers, sources
+from trainer.spoken_code.files import SourceText
 from trainer.workers import Workers
 
 MIT = (
@@ -322,3 +323,14 @@ def test_names_that_are_not_utf_8(tmp_path, workers):
         out.write(code("c"))
     found, _ = gathered(tmp_path / "out", [home], workers)
     assert len(found) == 4
+
+
+def test_one_repository_with_a_large_folder_is_split_by_its_files():
+    heads = [
+        SourceText("lib", f"lib/{folder}/{i}.py", "python", b"", "")
+        for folder, count in (("mode", 60), ("addon", 40))
+        for i in range(count)
+    ]
+    found = material._split(heads, [100] * 100, {"lib": "lib"})
+    assert {"train", "dev", "test"} == set(found)
+    assert found.count("train") > 80

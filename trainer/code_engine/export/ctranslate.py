@@ -113,9 +113,9 @@ def _greedy(
 ) -> list[list[int]]:
     """The most likely token after the other, never <unk>; of all sources at once."""
     memory, mask = model.encoded(_side_by_side(sources))
-    y = np.zeros((len(sources), longest + 1), np.int32)
+    y = np.zeros((len(sources), longest + 2), np.int32)
     for at in range(longest):
-        logits = np.array(model.decoded(y[:, : at + 1], memory, mask)[:, at])
+        logits = np.array(model.decoded(y[:, : at + 2], memory, mask)[:, at])
         logits[:, 1] = -np.inf
         ended = at > 0 and (y[:, :at] == 0).any(1)
         y[:, at] = np.where(ended, 0, logits.argmax(-1))
