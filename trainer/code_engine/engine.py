@@ -44,6 +44,7 @@ class Engine:
         self.record = read_record(folder)
         self.model: str = self.record["model"]
         self.languages: list[str] = self.record["languages"]
+        self.context: int = self.record["context"]  # tokens
         if self.model == LANGUAGE_MODEL:
             from sentencepiece import SentencePieceProcessor
 

@@ -17,7 +17,7 @@ from trainer.metrics.retrieval import recalls
 from trainer.spoken_code import grammar, writing
 from trainer.spoken_code.languages import table
 from trainer.spoken_code.material import Texts
-from trainer.spoken_code.pairs import AUTO_STYLE, LANGUAGE_MODEL
+from trainer.spoken_code.pairs import AUTO_STYLE, FEWEST_FOR_STYLE, LANGUAGE_MODEL
 from trainer.spoken_code.place import Place
 from trainer.spoken_code.tokens import CONTEXT, CURSOR, ENGLISH, SNIPPET, decode
 
@@ -49,6 +49,17 @@ def phrase_of(source: Sequence[str]) -> str:
     """What is said in an input, without its context."""
     marks = [i for i, t in enumerate(source) if t == ENGLISH or t.startswith(SNIPPET)]
     return " ".join(source[marks[-1] + 1 :] if marks else source)
+
+
+def in_use(source: Sequence[str], context: int) -> list[str]:
+    """An input of auto-style with no more context than the engine reads, and the identifiers that
+    go with it."""
+    at = max((i for i, t in enumerate(source) if t == CONTEXT), default=-1)
+    mark = len(source) - len(phrase_of(source).split()) - 1
+    if at < 0 or mark - at - 1 <= context:
+        return list(source)
+    style = source[:at] if context >= FEWEST_FOR_STYLE else ()
+    return [*style, CONTEXT, *source[mark - context :]]
 
 
 @dataclass(frozen=True)
@@ -152,13 +163,14 @@ def latency(seconds: Sequence[float]) -> dict[str, float]:
 def _outcome(engine: Engine, query: Query, beam: int) -> Outcome:
     """auto-style: the code of the alternatives, in its place."""
     start = time.perf_counter()
-    found = engine.best(query.source, max(COUNT, beam), beam)
+    source = in_use(query.source, engine.context)
+    found = engine.best(source, max(COUNT, beam), beam)
     codes = translation.ranked(found, query.place, query.language)[:COUNT]
     seconds = time.perf_counter() - start
     reference = query.place.code([t for t in query.target if t != CURSOR])
     texts = [code.code for code in codes]
     rank = texts.index(reference) if reference in texts else None
-    score = engine.scores(query.source, [query.target])[0]
+    score = engine.scores(source, [query.target])[0]
     first = codes[0] if codes else None
     return Outcome(
         query, first.code if first else "", rank, bool(first and first.valid), score, seconds
@@ -187,7 +199,7 @@ class _Choice:
         wrong = [one for one in self.others if one != query.target]
         candidates = [query.target, *self.rng.sample(wrong, min(CANDIDATES - 1, len(wrong)))]
         start = time.perf_counter()
-        scores = engine.scores(query.source, candidates)
+        scores = engine.scores(query.source[-engine.context :], candidates)
         seconds = time.perf_counter() - start
         rank = sum(score > scores[0] for score in scores[1:])
         first = " ".join(candidates[max(range(len(scores)), key=scores.__getitem__)])

@@ -70,6 +70,7 @@ def write(
         "voicekiln": __version__,
         "model": s.model,
         "languages": list(languages),
+        "context": s.context or s.base.context,
         "lexicon": lexicon,
         "vocabulary": len(coder.names),
         "layers": [spec.encoder_layers, spec.decoder_layers],

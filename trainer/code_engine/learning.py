@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from trainer.code_engine.batches import SIZES, Batches, padded
-from trainer.code_engine.prepared import LONGEST, Prepared
+from trainer.code_engine.prepared import Prepared
 from trainer.code_engine.settings import CodeEngineSettings, Profile
 from trainer.errors import UserError
 from trainer.models import transformer
@@ -53,12 +53,13 @@ class DevFigures(Callback):
     """dev_loss: cross-entropy a token; exact: share of pairs whose every token is the most likely
     one; the same of short inputs."""
 
-    def __init__(self, pairs: Prepared, tokens: int) -> None:
+    def __init__(self, pairs: Prepared, tokens: int, longest: int) -> None:
+        """Of inputs with no more than `longest` tokens: the others lose context."""
         order = np.random.default_rng(0).permutation(len(pairs))
         short = order[pairs.input_lengths[order] <= SHORT_INPUT][: DEV_PAIRS // 2]
         self._groups = {
-            "": grouped(pairs, order[:DEV_PAIRS], tokens),
-            "_short": grouped(pairs, short, tokens),
+            "": grouped(pairs, order[:DEV_PAIRS], tokens, longest),
+            "_short": grouped(pairs, short, tokens, longest),
         }
 
     def on_round_end(self, current: Round) -> None:
@@ -80,9 +81,12 @@ def figures(model: keras.Model, groups: Sequence[Any]) -> tuple[np.ndarray, np.n
     return np.concatenate(losses), np.concatenate(exact)
 
 
-def grouped(pairs: Prepared, chosen: Sequence[int] | np.ndarray, tokens: int) -> list[Any]:
+def grouped(
+    pairs: Prepared, chosen: Sequence[int] | np.ndarray, tokens: int, longest: int
+) -> list[Any]:
     """Batches of some pairs, of similar length."""
-    inputs, outputs = pairs.input_lengths, pairs.output_lengths
+    inputs = {int(i): len(pairs.input(int(i), longest)) for i in chosen}
+    outputs = pairs.output_lengths
     order = sorted(map(int, chosen), key=lambda i: (inputs[i], outputs[i]))
     sizes, found, at = np.array(SIZES), [], 0
     while at < len(order):
@@ -94,7 +98,7 @@ def grouped(pairs: Prepared, chosen: Sequence[int] | np.ndarray, tokens: int) ->
                 break
             some.append(following)
         height = int(sizes[np.searchsorted(sizes, max(outputs[i] for i in some))])
-        found.append(padded(pairs, np.array(some), LONGEST, width, height))
+        found.append(padded(pairs, np.array(some), longest, width, height))
         at += len(some)
     return found
 
@@ -130,7 +134,7 @@ def train(s: CodeEngineSettings, spec: transformer.Spec, prepared: Path, out: Pa
     batches = Batches(pairs, profile.steps, profile.batch_tokens, profile.lengths, s.seed)
     best = BestWeights("dev_loss", higher_is_better=False)
     callbacks = [
-        DevFigures(dev, profile.batch_tokens),
+        DevFigures(dev, profile.batch_tokens, profile.lengths[-1][1]),
         best,
         MetricsLog(out),
         EarlyStopping("dev_loss", s.early_stopping, 0.0),

@@ -57,7 +57,8 @@ class Prepared:
         over, at = len(found) - longest, self.context[i]
         if over <= 0 or at < 0:
             return found
-        return np.concatenate([found[at : at + 1], found[max(at + 1, over + 1) :]])
+        first = min(max(at + 1, over + 1), self.spoken[i])  # what is said stays whole
+        return np.concatenate([found[at : at + 1], found[first:]])
 
     def output(self, i: int) -> np.ndarray:
         """Output i."""

@@ -14,7 +14,8 @@ TRAIN, GEOMETRY = "train", "train prove export"
 @dataclass(frozen=True)
 class Profile:
     """Geometry and schedule. `lexicon`: tokens of the vocabulary, or pieces of the language model;
-    `lengths`: (share of the steps, longest input) from short to long."""
+    `lengths`: (share of the steps, longest input) from short to long; `context`: tokens before the
+    cursor that are read in use."""
 
     encoder_layers: int
     decoder_layers: int
@@ -27,9 +28,11 @@ class Profile:
     lengths: tuple[tuple[float, int], ...] = ((1.0, 200),)
     warm_up: int = 4000
     optimizer: str = "adam"
+    context: int = 35
 
 
-SHORT_TO_LONG = ((0.4, 16), (0.6, 32), (1.0, 200))
+SHORT_TO_LONG = ((0.5, 16), (1.0, 48))
+SHORT_CONTEXT = 16
 PROFILES: dict[tuple[str, str], Profile] = {
     # Serenade's: https://github.com/serenadeai/serenade, scripts/serenade/code_engine
     ("serenade", AUTO_STYLE): Profile(8, 8, 5000, 200_000, 10_000, 1e-3),
@@ -37,10 +40,10 @@ PROFILES: dict[tuple[str, str], Profile] = {
     ("serenade", PARSER): Profile(6, 1, 3000, 200_000, 10_000, 1e-3),
     # what two cores learn in half an hour
     ("small", AUTO_STYLE): Profile(
-        3, 3, 2000, 4000, 4000, 3e-3, 0.0, "cosine", SHORT_TO_LONG, 200, "muon"
+        3, 3, 2000, 4000, 4000, 3e-3, 0.0, "cosine", SHORT_TO_LONG, 200, "muon", SHORT_CONTEXT
     ),
     ("small", LANGUAGE_MODEL): Profile(
-        3, 3, 2000, 4000, 4000, 3e-3, 0.0, "cosine", SHORT_TO_LONG, 200, "muon"
+        3, 3, 2000, 4000, 4000, 3e-3, 0.0, "cosine", SHORT_TO_LONG, 200, "muon", SHORT_CONTEXT
     ),
     ("small", PARSER): Profile(
         3, 1, 1000, 2500, 4000, 3e-3, 0.0, "cosine", ((1.0, 200),), 200, "muon"
@@ -88,6 +91,12 @@ class CodeEngineSettings(SourceSettings):
         "Tokens that the model knows; others are copied from what is said. 0: the profile's.",
         steps="prepare",
         le=60_000,
+    )
+    context: Count = setting(
+        0,
+        "Tokens before the cursor that the engine reads in use; 0: the profile's.",
+        steps="prove export",
+        le=50,
     )
     encoder_layers: Count = setting(0, "Layers; 0: the profile's.", steps=GEOMETRY, le=24)
     decoder_layers: Count = setting(0, "Layers; 0: the profile's.", steps=GEOMETRY, le=24)

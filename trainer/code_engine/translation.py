@@ -89,7 +89,7 @@ def translate(
     phrase, added = request(text)
     if not phrase:
         raise UserError("nothing is said: the text is empty")
-    found = engine.best(place.input(phrase, added), max(count, beam), beam)
+    found = engine.best(place.input(phrase, added, engine.context), max(count, beam), beam)
     return ranked(found, place, language)[:count]
 
 
@@ -137,7 +137,7 @@ def parse(engine: Engine, transcript: str) -> list[Parsed]:
 
 def rescore(engine: Engine, place: Place, phrases: Sequence[str]) -> list[float]:
     """Negative log-probabilities of what may be said at a place, by the language model."""
-    scores = engine.scores(place.context(), [phrase.split() for phrase in phrases])
+    scores = engine.scores(place.context(engine.context), [phrase.split() for phrase in phrases])
     return [-score for score in scores]
 
 

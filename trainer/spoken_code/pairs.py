@@ -18,8 +18,7 @@ from trainer.spoken_code.tokens import CONTEXT, DELIMITER, ENGLISH, SNIPPET, Tok
 AUTO_STYLE, LANGUAGE_MODEL, PARSER = KINDS = (
     "auto-style", "contextual-language-model", "transcript-parser",
 )  # fmt: skip
-CONTEXT_TOKENS = 50  # drawn evenly below this; 35 in use
-IN_USE = 35
+CONTEXT_TOKENS = 50  # drawn evenly below this
 LOOK_BACK = 1500  # tokens in which identifiers are looked for
 FEWEST_FOR_STYLE = 25  # tokens of context, below which no identifiers are given
 KEEP_STYLE = 0.9

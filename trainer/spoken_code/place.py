@@ -8,7 +8,7 @@ from pathlib import Path
 from trainer.errors import UserError
 from trainer.spoken_code import languages, tokens
 from trainer.spoken_code.languages import PLAIN
-from trainer.spoken_code.pairs import IN_USE, Surroundings
+from trainer.spoken_code.pairs import Surroundings
 
 GIVEN = re.compile(r"(?P<path>.+?)(?::(?P<line>\d+)(?::(?P<column>\d+))?)?", re.DOTALL)
 LARGEST_BYTES = 2_000_000
@@ -67,14 +67,13 @@ class Place:
         """The tokens before the place."""
         return Surroundings.of(self.before)
 
-    def input(self, phrase: str, added: bool) -> list[str]:
-        """What auto-style reads for a phrase here."""
-        return self.around.input(phrase, len(self.around.tokens.names), IN_USE, added).split(" ")
+    def input(self, phrase: str, added: bool, size: int) -> list[str]:
+        """What auto-style reads for a phrase here, with `size` tokens of context."""
+        return self.around.input(phrase, len(self.around.tokens.names), size, added).split(" ")
 
-    def context(self) -> list[str]:
+    def context(self, size: int) -> list[str]:
         """What the contextual language model reads."""
-        found = self.around.before(len(self.around.tokens.names), IN_USE)
-        return found or [tokens.NEWLINE]
+        return self.around.before(len(self.around.tokens.names), size) or [tokens.NEWLINE]
 
     def code(self, names: list[str]) -> str:
         """Tokens as text that fits here."""

@@ -191,6 +191,14 @@ def test_trees_must_be_of_the_grammar_and_of_the_words(engines, monkeypatch):
     assert [one.tree for one in translation.parse(engine, "copy")] == [right]
 
 
+def test_no_more_context_is_read_than_in_use():
+    source = "max C count CTX a b c d ENG x y".split()
+    assert evaluation.in_use(source, 35) == source
+    assert evaluation.in_use(source, 2) == "CTX c d ENG x y".split()
+    assert evaluation.in_use(source, 0) == "CTX ENG x y".split()
+    assert evaluation.in_use("go to line".split(), 2) == "go to line".split()
+
+
 def test_recall_with_intervals():
     found = recalls([0, 3, None, 7])
     assert found["recall@1"] == 0.25

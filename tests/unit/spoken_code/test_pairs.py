@@ -177,13 +177,13 @@ def test_a_place_in_a_file(tmp_path):
     path.write_text("def f(x):\n    if x:\n\n    return x\n")
     place = Place.given(f"{path}:3")
     assert place.before == "def f(x):\n    if x:\n        "
-    assert place.input("return one", added=False)[-4:] == ["I", "ENG", "return", "one"]
+    assert place.input("return one", False, 35)[-4:] == ["I", "ENG", "return", "one"]
     assert place.code("return SP 1 NL y".split()) == "return 1\n        y"
     assert place.errors("return 1", "python") == 0
     assert place.errors("return )", "python") > 0
     assert Place.given(f"{path}:1:4").before == "def "
     assert Place.given(str(path)).before.endswith("return x\n    ")
-    assert Place("").input("x", added=False) == ["CTX", "ENG", "x"]
+    assert Place("").input("x", False, 35) == ["CTX", "ENG", "x"]
 
 
 @pytest.mark.parametrize(
