@@ -8,14 +8,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from trainer.code_engine.batches import SIZES, Batches, padded
+from trainer.code_engine.batches import LEAST_ROWS, SIZES, Batches, padded
 from trainer.code_engine.prepared import Prepared
 from trainer.code_engine.settings import CodeEngineSettings, Profile
 from trainer.errors import UserError
 from trainer.models import transformer
-from trainer.training import checkpoint
+from trainer.training import checkpoint, devices
 from trainer.training.callbacks import BestWeights, Callback, EarlyStopping, MetricsLog, Round
-from trainer.training.loop import Batch, Loop
+from trainer.training.loop import Loop
 from trainer.training.optimizers import InverseSquareRoot, averaged_adamw, averaged_muon, cosine
 
 DEV_PAIRS = 2000
@@ -127,11 +127,11 @@ def model_of(spec: transformer.Spec, seed: int, mixed: bool = False) -> transfor
 def train(s: CodeEngineSettings, spec: transformer.Spec, prepared: Path, out: Path) -> None:
     """weights.npz in `out`, from the checkpoint there, if any. Raises Stopped, UserError."""
     profile = s.resolved()
+    if LEAST_ROWS % s.gpus:
+        raise UserError(f"GPUS={s.gpus}: batches are shared by 1, 2, 4 or 8")
     pairs, dev = (Prepared.load(prepared / f"{split}.npz") for split in ("train", "dev"))
     if not len(dev):
         raise UserError("no pairs are left for the dev set: give more SOURCES")
-    model = model_of(spec, s.seed, s.mixed_precision)
-    batches = Batches(pairs, profile.steps, profile.batch_tokens, profile.lengths, s.seed)
     best = BestWeights("dev_loss", higher_is_better=False)
     callbacks = [
         DevFigures(dev, profile.batch_tokens, profile.lengths[-1][1]),
@@ -139,13 +139,16 @@ def train(s: CodeEngineSettings, spec: transformer.Spec, prepared: Path, out: Pa
         MetricsLog(out),
         EarlyStopping("dev_loss", s.early_stopping, 0.0),
     ]
+    batches = Batches(pairs, profile.steps, profile.batch_tokens, profile.lengths, s.seed)
     gpu = bool(_gpus())
-    loop = Loop(
-        model, lambda step: _batch(batches, step), profile.steps, s.validate_every, out, callbacks,
-        _optimizer(profile), cross_entropy(profile.label_smoothing), jit_compile=gpu,
-        any_size=not gpu,
-    )  # fmt: skip
-    loop.run()
+    with devices.shared(s.gpus) as strategy:
+        model = model_of(spec, s.seed, s.mixed_precision)
+        loop = Loop(
+            model, batches.batch, profile.steps, s.validate_every, out, callbacks,
+            _optimizer(profile), cross_entropy(profile.label_smoothing), jit_compile=gpu,
+            any_size=not gpu, strategy=strategy,
+        )  # fmt: skip
+        loop.run()
     for weight, value in zip(model.weights, best.mean(), strict=True):
         weight.assign(value)
     unfinished = out / "weights.tmp"
@@ -154,10 +157,6 @@ def train(s: CodeEngineSettings, spec: transformer.Spec, prepared: Path, out: Pa
         np.savez(file, **weights)
     unfinished.replace(out / WEIGHTS)
     checkpoint.remove(out)  # last: until then a killed run resumes from it
-
-
-def _batch(batches: Batches, step: int) -> Batch:
-    return batches.batch(step)
 
 
 def _gpus() -> list[Any]:

@@ -15,6 +15,7 @@ from trainer.run import Run
 from trainer.spoken_code import gathering, languages, parallel
 from trainer.spoken_code.pairs import PARSER
 from trainer.steps import write_record
+from trainer.workers import in_backend
 
 STAGES = {  # command -> what it makes
     "generate": "prepared",
@@ -107,10 +108,14 @@ class Pipeline:
         def make(out: Path, s: CodeEngineSettings) -> None:
             from trainer.code_engine import learning
 
-            names = prepared.coder_in(ready, s.model).names
-            learning.train(s, learning.spec_of(s, len(names)), ready, out)
+            spec = learning.spec_of(s, len(prepared.coder_in(ready, s.model).names))
+            if s.keras_backend == "tensorflow":
+                learning.train(s, spec, ready, out)
+            else:  # a process has one backend, and exporting needs TensorFlow
+                in_backend(s.keras_backend, learning.train, s, spec, ready, out)
 
-        return self.run.step("train", make, {"prepared": ready})
+        params = {"profile": self.run.settings.resolved()}
+        return self.run.step("train", make, {"prepared": ready}, params)
 
     @cached_property
     def engine(self) -> Path:

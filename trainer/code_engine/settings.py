@@ -121,7 +121,16 @@ class CodeEngineSettings(SourceSettings):
         10, "Looks at the dev set without progress, after which training ends.", steps=TRAIN
     )
     mixed_precision: bool = setting(False, "Train in bfloat16, for GPUs.", steps=TRAIN)
-    gpus: Positive = setting(1, "GPUs of this machine that share each batch.", steps=TRAIN, le=16)
+    gpus: Positive = setting(
+        1, "GPUs of this machine that share each batch: 1, 2, 4 or 8.", steps=TRAIN, le=8
+    )
+    keras_backend: str = setting(
+        "tensorflow",
+        "Library for training: tensorflow, or jax for GPUs that TensorFlow does not support, where "
+        "it is installed.",
+        steps=TRAIN,
+        pattern="^(tensorflow|jax)$",
+    )
     evaluation_pairs: Positive = setting(
         500, "Held-out pairs that are measured on.", steps="evaluate", le=100_000
     )

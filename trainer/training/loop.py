@@ -22,7 +22,7 @@ import numpy as np
 from trainer import signals
 from trainer.errors import Stopped, UserError
 from trainer.log import log, progress
-from trainer.training import checkpoint
+from trainer.training import checkpoint, devices
 from trainer.training.callbacks import Callback, KerasCallback, Round
 
 AHEAD = 4  # batches made before they are needed
@@ -45,6 +45,7 @@ class Loop:
     loss: Any  # a Keras loss or function of (targets, outputs)
     jit_compile: bool = True  # XLA for the whole step: the wake word layers are written for it
     any_size: bool = False  # one graph for batches of all sizes, where it is not compiled by XLA
+    strategy: Any = None  # of devices.shared, for several devices
     label: str = "training"
 
     def __post_init__(self) -> None:
@@ -125,6 +126,8 @@ class Loop:
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")  # it warns of every new length of a batch
+        if self.strategy is not None:
+            return devices.step_function(self.strategy, self.model.train_step)
         compiled: Any = None
 
         def step(batch: Batch) -> Any:

@@ -1,0 +1,63 @@
+"""Several GPUs of one host: each computes a part of every batch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+from trainer.errors import UserError
+
+
+@contextmanager
+def shared(count: int, kind: str = "GPU") -> Iterator[Any]:
+    """What is built inside is mirrored on `count` devices; yields TensorFlow's strategy, or None
+    for one device and for JAX, where Keras splits batches by itself. Raises UserError."""
+    if count == 1:
+        yield None
+        return
+    if keras.backend.backend() == "jax":
+        names = [one for one in keras.distribution.list_devices() if kind.lower() in one.lower()]
+        _need(count, len(names), kind)
+        before = keras.distribution.distribution()
+        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=names[:count]))
+        try:
+            yield None
+        finally:
+            keras.distribution.set_distribution(before)
+        return
+    import tensorflow as tf
+
+    names = [f"{kind}:{i}" for i, _ in enumerate(tf.config.list_logical_devices(kind))]
+    _need(count, len(names), kind)
+    strategy = tf.distribute.MirroredStrategy(names[:count])
+    with strategy.scope():
+        yield strategy
+
+
+def _need(count: int, there: int, kind: str) -> None:
+    if there < count:
+        raise UserError(f"GPUS={count}: this machine has {there} {kind} that can be used")
+
+
+def step_function(strategy: Any, train_step: Any) -> Any:
+    """A training step on equal parts of a batch: arrays -> loss, the mean of the parts."""
+    import tensorflow as tf
+
+    def on_all(parts: Any) -> Any:
+        losses = strategy.run(lambda batch: train_step(batch)["loss"], (parts,))
+        return strategy.reduce(tf.distribute.ReduceOp.MEAN, losses, axis=None)
+
+    compiled = tf.function(on_all)
+    count = strategy.num_replicas_in_sync
+
+    def step(batch: Any) -> Any:
+        def placed(array: Any) -> Any:
+            size = len(array) // count
+            return strategy.experimental_distribute_values_from_function(
+                lambda context: tf.constant(array[context.replica_id_in_sync_group * size :][:size])
+            )
+
+        return compiled(keras.tree.map_structure(placed, batch))
+
+    return step
