@@ -20,7 +20,7 @@ from trainer.speech_engine.acoustics import Acoustics
 from trainer.steps import write_record
 
 G2P = Path("g2p") / "model.fst"
-LEXICON = recognizers.LANG / "lexicon.txt"
+LEXICON = lexicons.IN_ENGINE
 ARCHIVE = "speech-engine.tar.gz"
 OF_ARCHIVE = ("v", "graph", "lang", "g2p")
 SILENCES = ("SIL",)
@@ -38,7 +38,7 @@ class Parts:
 
 def write(
     parts: Parts, acoustics: Acoustics, languages: Sequence[str], hint_cost: float, out: Path
-) -> None:  # fmt: skip
+) -> None:
     """Everything but the report. Raises UserError, ProgramError."""
     lexicon = lexicons.read(parts.lexicon / "lexicon.txt")
     lang, graph = out / recognizers.LANG, out / "graph"

@@ -20,7 +20,7 @@ BLANK = 1  # label of the input
 
 
 def write(words: Sequence[str], arpa: Path, units: Sequence[str], out: Path) -> None:
-    """TLG.fst, words.txt and LG.fst in `out`. `units`: letters and the space, in the order of the
+    """TLG.fst and words.txt in `out`. `units`: letters and the space, in the order of the
     network's outputs after the blank. Raises UserError."""
     import kaldifst
 

@@ -18,6 +18,7 @@ from trainer.log import log
 WORDS = Path(__file__).parent / "words"
 VOWELS = set("aeiou")
 WORD = re.compile(r"[a-z][a-z']*")
+IN_ENGINE = Path("lang") / "lexicon.txt"  # in the folder of an engine
 Lexicon = dict[str, list[str]]  # word -> pronunciations: phones separated by spaces
 # words -> (pronunciations, probability of the first)
 Guesser = Callable[[Sequence[str]], Mapping[str, tuple[tuple[str, ...], float]]]

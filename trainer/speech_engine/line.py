@@ -54,6 +54,6 @@ def log_figures(figures: Mapping[str, Any]) -> None:
     if hints := figures.get("hints"):
         log.info(
             f"unknown words: {100 * hints['found_without']:.0f} % found without hints, "
-            f"{100 * hints['found']:.0f} % with; heard wrongly in {100 * hints['wrong']:.1f} % of "
-            f"{hints['others']} commands without them"
+            f"{100 * hints['found']:.0f} % with; inserted wrongly in "
+            f"{100 * hints['wrong']:.1f} % of {hints['others']} commands without them"
         )

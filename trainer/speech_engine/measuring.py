@@ -47,19 +47,19 @@ def measure(plan: Plan, workers: Workers) -> tuple[Figures, list[dict[str, Any]]
         commands = [one for one, _ in some]
         label = f"recognizing ({name})"
         start = time.monotonic()
-        heard = evaluation.recognize_all(domain, some, ALTERNATIVES, workers, label)
+        hypotheses = evaluation.recognize_all(domain, some, ALTERNATIVES, workers, label)
         spent = (time.monotonic() - start) * workers.count
         seconds = sum(len(samples) for _, samples in some) / SAMPLE_RATE_HZ
         # not among the figures, which are the same in each run
         log.info("%s: %.2f x real time on a core, with loading", label, spent / seconds)
-        found["sets"][name] = {"domain": evaluation.figures(commands, heard)}
+        found["sets"][name] = {"domain": evaluation.figures(commands, hypotheses)}
         if plan.kind == "pocketsphinx":
             general = evaluation.recognize_all(
                 evaluation.Plan(None, plan.kind), some, ALTERNATIVES, workers, "the general model"
             )
             found["sets"][name]["general"] = evaluation.figures(commands, general)
-        listed += evaluation.listed(commands, heard)
-        found["confusions"] += evaluation.confusions(commands, heard)
+        listed += evaluation.listed(commands, hypotheses)
+        found["confusions"] += evaluation.confusions(commands, hypotheses)
     if not usual:
         found["why_none"] = (
             "no program that speaks is installed (flite, espeak-ng)"

@@ -145,8 +145,8 @@ class Pipeline:
 
         def make(out: Path, s: SpeechEngineSettings) -> None:
             counts = ngrams.count_words(corpus / "train.txt")
-            said = Counter(w for line in ngrams.own_lines(texts) for w in line.split())
-            words = lexicon.vocabulary(counts, s.lm_words, s.lm_least_count, said)
+            own_words = Counter(w for line in ngrams.own_lines(texts) for w in line.split())
+            words = lexicon.vocabulary(counts, s.lm_words, s.lm_least_count, own_words)
             if model is None:
                 found = lexicon.spelled_entries(words, counts, acoustics.units)
             else:

@@ -1,6 +1,6 @@
 """The folders of an engine in the libraries that its users have, each in a process of its own.
 
-Their libraries must not share one: two of them hang beside OpenFst of another.
+Their libraries must not share one: two of them hang when another one's OpenFst is loaded.
 """
 
 import multiprocessing
@@ -13,6 +13,7 @@ import numpy as np
 
 from trainer.errors import UserError
 from trainer.log import quiet
+from trainer.speech_engine.acoustics import Recognizer
 
 Decode = Callable[[Path, Sequence[np.ndarray]], list[str]]
 SECONDS = 600
@@ -88,15 +89,16 @@ def _client(name: str, folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
 def _sherpa(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
     from trainer.speech_engine.acoustics.onnx import Sherpa
 
-    recognizer = Sherpa(folder)
-    found = [recognizer.alternatives(samples, 1) for samples in clips]
-    return [one[0].text if one else "" for one in found]
+    return _best(Sherpa(folder), clips)
 
 
 def _vosk(folder: Path, clips: Sequence[np.ndarray]) -> list[str]:
     from trainer.speech_engine.acoustics.kaldi import Vosk
 
-    recognizer = Vosk(folder)
+    return _best(Vosk(folder), clips)
+
+
+def _best(recognizer: Recognizer, clips: Sequence[np.ndarray]) -> list[str]:
     found = [recognizer.alternatives(samples, 1) for samples in clips]
     return [one[0].text if one else "" for one in found]
 

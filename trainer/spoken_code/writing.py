@@ -1,7 +1,7 @@
 """Spoken phrases back to code, by the tables alone: symbols, enclosures, styles, numbers.
 
 What is ambiguous gets the plainest reading; a model does better (code engines). It proves that the
-tables invert, and ranks what else a phrase may mean.
+tables invert, and is what models are compared with.
 """
 
 from functools import cache
@@ -17,7 +17,6 @@ KEYWORDS = frozenset(
  static void lambda""".split()
 )
 OWN_STYLE = {"python": "snake", "ruby": "snake", "rust": "snake", "bash": "snake"}
-SPACED = frozenset("+ * / = == === != !== <= >= && || += -= *= /= => -> ** % in".split())
 LONGEST_FORM = 7  # words
 
 

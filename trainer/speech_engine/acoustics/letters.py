@@ -15,7 +15,7 @@ from trainer.audio.io import to_float
 from trainer.audio.mfcc import CONTEXT, MFCCS, Features, cepstra
 from trainer.errors import UserError
 from trainer.programs import run
-from trainer.speech_engine import ngrams
+from trainer.speech_engine import lexicon, ngrams
 from trainer.speech_engine.acoustics import Acoustics, Alternative, confidences
 from trainer.steps import fingerprint
 from trainer.text import scorer as scorers
@@ -68,8 +68,7 @@ def write(search: Path, acoustics: Acoustics, out: Path) -> None:
         ):
             shutil.copyfile(found[0], folder / name)
     alphabet = read_alphabet(folder / ALPHABET)
-    listed = (out / "lang" / "lexicon.txt").read_text("ascii").splitlines()
-    names = [line.split(" ", 1)[0] for line in listed]
+    names = list(lexicon.read(out / lexicon.IN_ENGINE))
     binary = folder / "lm.binary"
     # -v: without the words' strings, behind which clients would not find the automaton
     run(["build_binary", "-a", "255", "-q", "8", "-v", "trie", str(search), str(binary)])
@@ -185,8 +184,7 @@ def load(engine: Path, hints: Sequence[str], cost: float, second: Path) -> Lette
 
     folder = engine / FOLDER
     alphabet = read_alphabet(folder / ALPHABET)
-    listed = (engine / "lang" / "lexicon.txt").read_text("ascii").splitlines()
-    words = [line.split(" ", 1)[0] for line in listed]
+    words = list(lexicon.read(engine / lexicon.IN_ENGINE))
     scorer = HintedScorer(folder / SCORER, alphabet, words, hints, cost)
     network = Network(folder / NETWORK)
     return LettersRecognizer(network, alphabet, scorer, kenlm.Model(str(second)), hints)

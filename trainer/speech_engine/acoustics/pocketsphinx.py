@@ -79,7 +79,7 @@ def _as_dictionary(lexicon: Lexicon) -> str:
 
 
 class PocketSphinx:
-    """A decoder; `general`: with the package's own dictionary and language model."""
+    """A decoder with the words and the language model of an engine, or the package's own."""
 
     def __init__(
         self,

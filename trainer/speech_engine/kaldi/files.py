@@ -5,14 +5,14 @@ Source: Kaldi's event-map.cc, hmm-topology.cc and transition-model.cc.
 
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from trainer.errors import UserError
 
-PDF_CLASS = -1  # key of events, beside positions in the window of phones
+PDF_CLASS = -1  # a key of events; the others are positions in the window of phones
 NO_PDF = -1
 Map = tuple[Any, ...]  # ("C", answer) | ("S", key, set, yes, no) | ("T", key, list of maps or None)
 
@@ -72,24 +72,22 @@ class Stream:
     def integers(self) -> list[int]:
         """A vector of int32."""
         if not self.binary:
-            self.expect("[")
-            found = []
-            while (token := self.token()) != "]":
-                found.append(int(token))
-            return found
+            return [int(token) for token in self._listed()]
         count = struct.unpack_from("<i", self._data, self._at + 1)[0]
         values = struct.unpack_from(f"<{count}i", self._data, self._at + 5)
         self._at += 5 + 4 * count
         return list(values)
 
+    def _listed(self) -> Iterator[str]:
+        """Of a vector in text form."""
+        self.expect("[")
+        while (token := self.token()) != "]":
+            yield token
+
     def reals(self) -> list[float]:
         """A vector of float or double."""
         if not self.binary:
-            self.expect("[")
-            found = []
-            while (token := self.token()) != "]":
-                found.append(float(token))
-            return found
+            return [float(token) for token in self._listed()]
         kind = self.expect("FV", "DV")
         count = self.integer()
         code = "f" if kind == "FV" else "d"
