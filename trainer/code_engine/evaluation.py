@@ -19,7 +19,7 @@ from trainer.spoken_code.languages import table
 from trainer.spoken_code.material import Texts
 from trainer.spoken_code.pairs import AUTO_STYLE, FEWEST_FOR_STYLE, LANGUAGE_MODEL
 from trainer.spoken_code.place import Place
-from trainer.spoken_code.tokens import CONTEXT, CURSOR, ENGLISH, SNIPPET, decode
+from trainer.spoken_code.tokens import CONTEXT, CURSOR, ENGLISH, SNIPPET, cleaned, decode
 
 SHORT = 14  # tokens of an input
 LENGTHS = ((14, "up to 14 tokens"), (32, "15 to 32"), (200, "33 and more"))
@@ -86,7 +86,7 @@ def queries(corpus: Path, gathered: Path, count: int, seed: int) -> list[Query]:
     for i in chosen:
         source, target, (family, number, start, end) = rows[i]
         file = texts.text(int(number))
-        text = file.text.decode("ascii", "ignore")
+        text = cleaned(file.text.decode("ascii", "ignore"))
         place = Place(text[: int(start)], text[int(end) :], text[int(start) : int(end)])
         found.append(
             Query(tuple(source.split()), tuple(target.split()), family, place, file.language)
@@ -249,9 +249,9 @@ class Nearest:
         self._pairs: list[tuple[frozenset[str], str, str]] = []
         self._same: dict[str, Counter[str]] = defaultdict(Counter)
         self._having: dict[str, list[int]] = defaultdict(list)
-        names = (corpus / f"train.{kind}" for kind in ("input", "output"))
-        with names.__next__().open(encoding="ascii") as x, names.__next__().open() as y:
-            for i, (source, target) in enumerate(zip(x, y, strict=True)):
+        x, y = (corpus / f"train.{kind}" for kind in ("input", "output"))
+        with x.open(encoding="ascii") as sources, y.open(encoding="ascii") as targets:
+            for i, (source, target) in enumerate(zip(sources, targets, strict=True)):
                 phrase, output = phrase_of(source.split()), target.rstrip("\n")
                 self._same[phrase][output] += 1
                 words = frozenset(phrase.split())

@@ -79,9 +79,9 @@ class Surroundings:
     identifiers: Identifiers
 
     @classmethod
-    def of(cls, text: str) -> "Surroundings":
-        """Of a cleaned text."""
-        found = tokens.encode(text)
+    def of(cls, text: str, unit: int | None = None, levels: Sequence[int] = (0,)) -> "Surroundings":
+        """Of a cleaned text; `unit` and `levels` as in tokens.encode."""
+        found = tokens.encode(text, unit, levels)
         return cls(found, Identifiers(found.names))
 
     def holds(self, start: int, end: int) -> bool:

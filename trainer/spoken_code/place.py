@@ -4,14 +4,19 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from trainer.errors import UserError
 from trainer.spoken_code import languages, tokens
 from trainer.spoken_code.languages import PLAIN
 from trainer.spoken_code.pairs import Surroundings
 
+if TYPE_CHECKING:
+    from tree_sitter import Node, Tree
+
 GIVEN = re.compile(r"(?P<path>.+?)(?::(?P<line>\d+)(?::(?P<column>\d+))?)?", re.DOTALL)
 LARGEST_BYTES = 2_000_000
+NEAR = 12_000  # characters before a place that are made tokens
 OPENING = (":", "{", "(", "[")
 
 
@@ -27,22 +32,22 @@ class Place:
     def at(cls, text: str, line: int = 0, column: int | None = None) -> "Place":
         """The end of a line (from 1; 0: of the text), or a column of it (from 0). An empty line is
         indented like the one before. Raises UserError for what the text does not have."""
-        lines = text.expandtabs(tokens.UNIT).split("\n")
+        lines = text.split("\n")
         line = line or len(lines)
         if line > len(lines):
             raise UserError(f"the context has {len(lines)} lines, no line {line}")
         here = lines[line - 1]
         if column is not None and column > len(here):
             raise UserError(f"line {line} of the context has {len(here)} characters, no {column}")
-        kept = here if column is None else here[:column]
         above = tokens.cleaned("\n".join(lines[: line - 1]))
-        kept = tokens.NOT_CODE.sub("", kept)
+        kept = _plain(here if column is None else here[:column])
         if not here and column is None:
             kept = " " * _indentation(above)
-        behind = "" if column is None else here[column:]
-        rest = "\n".join([tokens.NOT_CODE.sub("", behind), tokens.cleaned("\n".join(lines[line:]))])
+        behind = "" if column is None else _plain(here[column:])
+        below = tokens.cleaned("\n".join(lines[line:]))
         return cls(
-            "\n".join([above, kept]) if line > 1 else kept, rest if line < len(lines) else behind
+            f"{above}\n{kept}" if line > 1 else kept,
+            f"{behind}\n{below}" if line < len(lines) else behind,
         )
 
     @classmethod
@@ -63,9 +68,17 @@ class Place:
             raise UserError(f"{path}: {error}") from None
 
     @cached_property
+    def _unit(self) -> int:
+        return tokens.unit_of(self.before)
+
+    @cached_property
     def around(self) -> Surroundings:
-        """The tokens before the place."""
-        return Surroundings.of(self.before)
+        """The tokens before the place, as far back as models look."""
+        start = self.before.rfind("\n", 0, max(0, len(self.before) - NEAR))
+        if start < 0:
+            return Surroundings.of(self.before, self._unit)
+        levels = tokens.levels_at(self.before[:start], self._unit)
+        return Surroundings.of(self.before[start:], self._unit, levels)
 
     def input(self, phrase: str, added: bool, size: int) -> list[str]:
         """What auto-style reads for a phrase here, with `size` tokens of context."""
@@ -77,13 +90,47 @@ class Place:
 
     def code(self, names: list[str]) -> str:
         """Tokens as text that fits here."""
-        unit = self.around.tokens.unit
-        return tokens.decode(names, unit, tokens.levels_at(self.before, unit))
+        return tokens.decode(names, self._unit, self._levels)
+
+    @cached_property
+    def _levels(self) -> list[int]:
+        return tokens.levels_at(self.before, self._unit)
 
     def errors(self, code: str | None, language: str) -> int:
         """Nodes of the file that do not parse with code put here; None: with what is replaced."""
-        text = self.before + (self.replaced if code is None else code) + self.behind
-        return errors(text, language)
+        if language == PLAIN:
+            return 0
+        tree = self._tree(language)
+        if code is None or code == self.replaced:
+            return _errors(tree.root_node)
+        edited = tree.copy()
+        start = len(self.before)
+        edited.edit(
+            start, start + len(self.replaced), start + len(code), _point(self.before),
+            _point(self.before + self.replaced), _point(self.before + code),
+        )  # fmt: skip
+        text = f"{self.before}{code}{self.behind}".encode("ascii")
+        return _errors(languages.parser(language).parse(text, edited).root_node)
+
+    def _tree(self, language: str) -> "Tree":
+        if language not in self._trees:
+            text = f"{self.before}{self.replaced}{self.behind}".encode("ascii")
+            self._trees[language] = languages.parser(language).parse(text)
+        return self._trees[language]
+
+    @cached_property
+    def _trees(self) -> "dict[str, Tree]":
+        return {}
+
+
+def _plain(part: str) -> str:
+    """A part of a line as tokens keep it, with the blanks at its ends."""
+    return tokens.NOT_CODE.sub("", part.expandtabs(tokens.UNIT))
+
+
+def _point(text: str) -> tuple[int, int]:
+    """Row and column of the end of a text."""
+    return text.count("\n"), len(text) - text.rfind("\n") - 1
 
 
 def _indentation(above: str) -> int:
@@ -95,11 +142,8 @@ def _indentation(above: str) -> int:
     return len(lines[-1]) - len(lines[-1].lstrip(" ")) + deeper
 
 
-def errors(text: str, language: str) -> int:
+def _errors(root: "Node") -> int:
     """Nodes that do not parse, or are missing."""
-    if language == PLAIN:
-        return 0
-    root = languages.parser(language).parse(text.encode("ascii", "ignore")).root_node
     if not root.has_error:
         return 0
     found, waiting = 0, [root]

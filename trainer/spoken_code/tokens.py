@@ -161,8 +161,9 @@ def _width(name: str, count: int, more: int, unit: int, stack: list[int]) -> int
 
 def levels_at(text: str, unit: int) -> list[int]:
     """Open levels of indentation at the end of a text, as `encode` counts them."""
-    stack = [0]
-    for match in PIECES.finditer(text):
-        if match[0][0] == "\n":
-            _line_tokens(match[0], unit, stack)
+    stack, (_, *lines) = [0], text.split("\n")
+    for number, line in enumerate(lines, 1):
+        rest = line.lstrip(" ")
+        if rest or number == len(lines):  # blank lines have no level
+            _line_tokens("\n" + " " * (len(line) - len(rest)), unit, stack)
     return stack

@@ -11,7 +11,7 @@ from trainer.errors import UserError
 from trainer.spoken_code import grammar, languages, pairs, parallel, snippets, tokens, vocabulary
 from trainer.spoken_code.files import SourceText
 from trainer.spoken_code.pairs import AUTO_STYLE, KINDS, LANGUAGE_MODEL, PARSER
-from trainer.spoken_code.place import Place, errors
+from trainer.spoken_code.place import Place
 from trainer.spoken_code.vocabulary import UNKNOWNS
 from trainer.store import _join, _write_chunk
 
@@ -196,6 +196,25 @@ def test_places_that_are_not_there(tmp_path, given, told):
 
 
 def test_errors_are_counted():
-    assert errors("x = 1\n", "python") == 0
-    assert errors("x = (1\ny = )\n", "python") > 0
-    assert errors("anything (", "default") == 0
+    place = Place("x = 1\ny = ", "\nz = 2\n", "3")
+    assert place.errors(None, "python") == 0
+    assert place.errors("f(1)", "python") == 0
+    assert place.errors("f(1", "python") > 0
+    assert place.errors("f(1,\n  2)", "python") == 0
+    assert Place("x = (1\ny = )\n").errors(None, "python") > 0
+    assert place.errors("anything (", "default") == 0
+
+
+def test_a_long_file_is_read_near_the_place_only():
+    inner = "".join(f"        value_{i} = call({i})\n" for i in range(2000))
+    text = f"class A:\n    def f(self):\n{inner}"
+    place = Place.at(text)
+    whole = pairs.Surroundings.of(place.before)
+    near = place.around.tokens.names
+    assert len(near) < len(whole.tokens.names) / 2
+    assert near == whole.tokens.names[-len(near) :]
+    assert place.code("return SP x D D y".split()) == "return x\ny"
+
+
+def test_tabs_before_a_column():
+    assert Place.at("\tx = y", 1, 2).before == "    x"
