@@ -31,7 +31,7 @@ class Stage:
         lengths, p = self.pairs.input_lengths, self.pairs
         cropped = np.minimum(lengths, np.where(p.context >= 0, self.longest, lengths))
         least = np.where(p.context >= 0, _without_context(p), lengths)
-        usable = np.flatnonzero(least <= self.longest)
+        usable = np.flatnonzero(least <= max(self.longest, least.min()))  # one at least
         sizes = np.array(SIZES)
         x = sizes[np.searchsorted(sizes, np.maximum(cropped, least)[usable])]
         y = sizes[np.searchsorted(sizes, p.output_lengths[usable])]

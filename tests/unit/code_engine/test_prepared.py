@@ -77,6 +77,12 @@ def test_batches_depend_on_the_step_alone_and_hold_every_pair(folder):
     assert one.batch(one.per_epoch + 3)[0].tolist() == last
 
 
+def test_a_stage_without_inputs_so_short_takes_the_shortest(folder):
+    stage = Stage(Prepared.load(folder / "train.npz"), 3, 400, (1, 0), 0, 10)
+    assert stage.per_epoch >= 1
+    assert len(stage.batch(0)[0]) >= 8
+
+
 def test_training_begins_with_short_inputs(folder):
     pairs = Prepared.load(folder / "train.npz")
     batches = Batches(pairs, 100, 400, ((0.5, 16), (1.0, 200)), 1)
