@@ -187,6 +187,9 @@ def test_a_language_without_enough_pairs_and_wrong_settings(home, tmp_path):
         line.run(options(home, sources=str(few), **more))
     with pytest.raises(UserError, match="is of one language"):
         line.run(options(home, language="python,java", **more))
+    for name, value in (("profile", "smaller"), ("model", "auto-styles")):
+        with pytest.raises(UserError, match=name.upper()):
+            line.run(options(home, **{name: value}, **more))
     with pytest.raises(UserError, match="no file of java"):
         line.run(options(home, language="java", **more))
     with pytest.raises(UserError, match="multiple of 2 and of HEADS"):

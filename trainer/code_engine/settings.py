@@ -62,7 +62,7 @@ class CodeEngineSettings(SourceSettings):
         f"What is trained: {AUTO_STYLE} (spoken text to code), {LANGUAGE_MODEL} (what may be said "
         f"at a place) or {PARSER} (transcript to commands).",
         steps="corpus prepare train prove export evaluate",
-        pattern="|".join(KINDS),
+        pattern=f"^({'|'.join(KINDS)})$",
     )
     language: str = setting(
         "python",
@@ -75,7 +75,7 @@ class CodeEngineSettings(SourceSettings):
         "Size and schedule: small (half an hour on two cores) or serenade (8+8, 6+6 or 6+1 layers, "
         "200,000 steps: for GPUs).",
         steps="prepare train prove export",
-        pattern="small|serenade",
+        pattern="^(small|serenade)$",
     )
     corpus_pairs: Positive = setting(
         2_000_000, "Most pairs to train on.", steps="corpus", le=1_000_000_000
