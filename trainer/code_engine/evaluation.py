@@ -17,9 +17,9 @@ from trainer.metrics.retrieval import recalls
 from trainer.spoken_code import grammar, writing
 from trainer.spoken_code.languages import table
 from trainer.spoken_code.material import Texts
-from trainer.spoken_code.pairs import AUTO_STYLE, FEWEST_FOR_STYLE, LANGUAGE_MODEL
+from trainer.spoken_code.pairs import AUTO_STYLE, FEWEST_FOR_STYLE, LANGUAGE_MODEL, spoken_at
 from trainer.spoken_code.place import Place
-from trainer.spoken_code.tokens import CONTEXT, CURSOR, ENGLISH, SNIPPET, cleaned, decode
+from trainer.spoken_code.tokens import CONTEXT, CURSOR, cleaned, decode
 
 SHORT = 14  # tokens of an input
 LENGTHS = ((14, "up to 14 tokens"), (32, "15 to 32"), (200, "33 and more"))
@@ -47,15 +47,14 @@ class Query:
 
 def phrase_of(source: Sequence[str]) -> str:
     """What is said in an input, without its context."""
-    marks = [i for i, t in enumerate(source) if t == ENGLISH or t.startswith(SNIPPET)]
-    return " ".join(source[marks[-1] + 1 :] if marks else source)
+    return " ".join(source[spoken_at(source) + 1 :])
 
 
 def in_use(source: Sequence[str], context: int) -> list[str]:
     """An input of auto-style with no more context than the engine reads, and the identifiers that
     go with it."""
     at = max((i for i, t in enumerate(source) if t == CONTEXT), default=-1)
-    mark = len(source) - len(phrase_of(source).split()) - 1
+    mark = spoken_at(source)
     if at < 0 or mark - at - 1 <= context:
         return list(source)
     style = source[:at] if context >= FEWEST_FOR_STYLE else ()
@@ -80,7 +79,7 @@ def queries(corpus: Path, gathered: Path, count: int, seed: int) -> list[Query]:
     order = list(range(len(rows)))
     random.Random(seed).shuffle(order)
     short = [i for i in order if len(rows[i][0].split()) <= SHORT][: count // 2]
-    chosen = [*short, *(i for i in order if i not in set(short))][:count]
+    chosen = list(dict.fromkeys([*short, *order]))[:count]
     texts = Texts(gathered)
     found = []
     for i in chosen:
@@ -188,6 +187,14 @@ def _parse(engine: Engine, query: Query, beam: int) -> Outcome:
     return Outcome(query, trees[0] if trees else "", rank, bool(trees), score, seconds)
 
 
+def _candidates(
+    query: Query, others: Sequence[tuple[str, ...]], rng: random.Random
+) -> list[tuple[str, ...]]:
+    """What was said, and other things that it is chosen among."""
+    wrong = [one for one in others if one != query.target]
+    return [query.target, *rng.sample(wrong, min(CANDIDATES - 1, len(wrong)))]
+
+
 @dataclass
 class _Choice:
     """contextual-language-model: the rank of what was said among sampled phrases."""
@@ -196,8 +203,7 @@ class _Choice:
     rng: random.Random
 
     def __call__(self, engine: Engine, query: Query, beam: int) -> Outcome:
-        wrong = [one for one in self.others if one != query.target]
-        candidates = [query.target, *self.rng.sample(wrong, min(CANDIDATES - 1, len(wrong)))]
+        candidates = _candidates(query, self.others, self.rng)
         start = time.perf_counter()
         scores = engine.scores(query.source[-engine.context :], candidates)
         seconds = time.perf_counter() - start
@@ -216,7 +222,6 @@ def baselines(engine: Engine, found: Sequence[Query], corpus: Path) -> dict[str,
         copied = sum(
             writing.written(q.phrase, table()[q.language]) == _plain(q.target) for q in found
         )
-        looked = sum(nearest.output(q.phrase) == " ".join(q.target) for q in found)
         name = "words as code, by rules alone"
     else:
         bare = (
@@ -224,8 +229,8 @@ def baselines(engine: Engine, found: Sequence[Query], corpus: Path) -> dict[str,
             for q in found
         )
         copied = sum(one == " ".join(q.target) for one, q in zip(bare, found, strict=True))
-        looked = sum(nearest.output(q.phrase) == " ".join(q.target) for q in found)
         name = "everything is text"
+    looked = sum(nearest.output(q.phrase) == " ".join(q.target) for q in found)
     return {name: copied / len(found), "nearest training pair": looked / len(found)}
 
 
@@ -235,8 +240,7 @@ def _plain(target: Sequence[str]) -> str:
 
 def _overlap(query: Query, found: Sequence[Query]) -> bool:
     rng = random.Random(" ".join(query.source))
-    wrong = [one.target for one in found if one.target != query.target]
-    candidates = [query.target, *rng.sample(wrong, min(CANDIDATES - 1, len(wrong)))]
+    candidates = _candidates(query, [one.target for one in found], rng)
     known = set(query.source)
     shares = [len(known & set(one)) / len(set(one)) for one in candidates]
     return shares[0] > max(shares[1:], default=0)
@@ -299,5 +303,4 @@ def examples(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
 def _context(source: Sequence[str]) -> str:
     """The end of an input's context, as text."""
     at = max((i for i, t in enumerate(source) if t == CONTEXT), default=-1)
-    marks = [i for i, t in enumerate(source) if t == ENGLISH or t.startswith(SNIPPET)]
-    return decode(source[at + 1 : marks[-1] if marks else at + 1])[-60:]
+    return decode(source[at + 1 : max(spoken_at(source), at + 1)])[-60:]

@@ -140,7 +140,7 @@ def train(s: CodeEngineSettings, spec: transformer.Spec, prepared: Path, out: Pa
         EarlyStopping("dev_loss", s.early_stopping, 0.0),
     ]
     batches = Batches(pairs, profile.steps, profile.batch_tokens, profile.lengths, s.seed)
-    gpu = bool(_gpus())
+    gpu = bool(devices.names_of())
     with devices.shared(s.gpus) as strategy:
         model = model_of(spec, s.seed, s.mixed_precision)
         loop = Loop(
@@ -157,14 +157,6 @@ def train(s: CodeEngineSettings, spec: transformer.Spec, prepared: Path, out: Pa
         np.savez(file, **weights)
     unfinished.replace(out / WEIGHTS)
     checkpoint.remove(out)  # last: until then a killed run resumes from it
-
-
-def _gpus() -> list[Any]:
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return list(tf.config.list_physical_devices("GPU"))
-    return [name for name in keras.distribution.list_devices() if "gpu" in name or "cuda" in name]
 
 
 def _optimizer(profile: Profile) -> keras.optimizers.Optimizer:

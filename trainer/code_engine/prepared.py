@@ -28,7 +28,7 @@ Numbers = tuple[list[int], list[int]]  # of an input and an output
 class Prepared:
     """Pairs of one split. `x`, `y`: numbers of all inputs and outputs, each with its end;
     `x_at`, `y_at`: where each begins, and the end of the last; `context`, `spoken`: the places of
-    CTX and of ENG or SNIP_ in each input, or -1; `lines`: of the parallel file."""
+    CTX and of ENG or SNIP_ in each input, or -1."""
 
     x: np.ndarray
     x_at: np.ndarray
@@ -36,7 +36,6 @@ class Prepared:
     y_at: np.ndarray
     context: np.ndarray
     spoken: np.ndarray
-    lines: np.ndarray
 
     def __len__(self) -> int:
         return len(self.context)
@@ -159,10 +158,9 @@ def _numbered(pairs: Path, split: str, coder: Coder | PieceCoder, seed: int) -> 
     rng = random.Random(f"{seed} {split}")
     x: list[np.ndarray] = []
     y: list[np.ndarray] = []
-    lines: list[int] = []
     unknown = long = 0
     both = zip(_lines(pairs / f"{split}.input"), _lines(pairs / f"{split}.output"), strict=True)
-    for line, (source, target) in enumerate(both):
+    for source, target in both:
         found = coder.pair(source, target, rng)
         if found is None:
             unknown += 1
@@ -171,18 +169,16 @@ def _numbered(pairs: Path, split: str, coder: Coder | PieceCoder, seed: int) -> 
         else:
             x.append(np.array([*found[0], 0], np.uint16))
             y.append(np.array([*found[1], 0], np.uint16))
-            lines.append(line)
     if unknown or long:
         log.info(
             "%s: of %d pairs, %d have words that the vocabulary cannot write, %d are longer than "
-            "%d tokens", split, len(lines) + unknown + long, unknown, long, LONGEST,
+            "%d tokens", split, len(x) + unknown + long, unknown, long, LONGEST,
         )  # fmt: skip
     context, spoken = (
         np.array([_place(one, wanted) for one in x], np.int32)
         for wanted in (coder.context, coder.spoken)
     )
-    numbers = np.array(lines, np.int64)
-    return Prepared(_joined(x), _starts(x), _joined(y), _starts(y), context, spoken, numbers)
+    return Prepared(_joined(x), _starts(x), _joined(y), _starts(y), context, spoken)
 
 
 def _place(numbers: np.ndarray, wanted: Sequence[int]) -> int:

@@ -5,21 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import rejected
 from trainer.code_engine import exporting
 from trainer.code_engine.engine import read_record
 from trainer.code_engine.settings import CodeEngineSettings
 from trainer.downloads import sha256_of
 from trainer.metrics.retrieval import RANKS
 from trainer.page import Card, Page, Table, percent
-from trainer.spoken_code.material import REPOSITORIES
+from trainer.spoken_code.material import SOURCE_COLUMNS, rejected_rows, source_rows
 from trainer.spoken_code.pairs import LANGUAGE_MODEL
 from trainer.spoken_code.parallel import COUNTS
 
 RATE_COLUMNS = ["held-out pairs", "pairs", *(f"recall@{rank}" for rank in RANKS), "95 % of @1",
                 "parses", "perplexity"]  # fmt: skip
 EXAMPLE_COLUMNS = ["", "context", "spoken", "reference", "first alternative", "rank"]
-SOURCE_COLUMNS = ["repository", "owner", "licence", "files"]
 Rows = list[list[str]]
 
 
@@ -70,18 +68,6 @@ def text_rows(model: Model) -> Rows:
     ]
 
 
-def source_rows(model: Model) -> Rows:
-    """SOURCE_COLUMNS of all repositories."""
-    given = json.loads((model.gathered / REPOSITORIES).read_text(encoding="utf-8"))
-    return [[r["name"], r["owner"], r["licence"], str(r["files"])] for r in given]
-
-
-def rejected_rows(model: Model) -> Rows:
-    """Why files are not used, and how many."""
-    kinds = rejected.by_kind(rejected.read(model.gathered / rejected.FILE))
-    return [[kind, str(len(some)), some[0].path] for kind, some in kinds.items()]
-
-
 def model_rows(model: Model) -> Rows:
     """Size, and how CTranslate2 agrees with the trained model."""
     record = model.record
@@ -91,7 +77,7 @@ def model_rows(model: Model) -> Rows:
         ["parameters", f"{record['parameters'] / 1e6:.2f} million"],
         ["vocabulary", str(record["vocabulary"])],
         [
-            "CTranslate2 beside Keras",
+            "CTranslate2 compared with Keras",
             f"log-probabilities differ by {agreement['difference']:.1e}; "
             f"{agreement['equal']} of {agreement['inputs']} best hypotheses are equal",
         ],
@@ -124,15 +110,15 @@ def page(model: Model) -> Page:
             Table("Model", [], model_rows(model)),
             Table("Worst and median examples", EXAMPLE_COLUMNS, examples),
             Table("Pairs", ["split", "pairs", ""], text_rows(model)),
-            Table("Sources", SOURCE_COLUMNS, source_rows(model)),
-            Table("Rejected files", ["reason", "files", "such as"], rejected_rows(model)),
+            Table("Sources", SOURCE_COLUMNS, source_rows(model.gathered)),
+            Table("Rejected files", ["reason", "files", "such as"], rejected_rows(model.gathered)),
         ],
     )
 
 
 def write_card(model: Model, out: Path) -> None:
-    """README.md: what it is, how to use it, how good it is, what it was made from."""
-    record, sources = model.record, source_rows(model)
+    """README.md: the model, its use, figures, sources with licences, hashes."""
+    record, sources = model.record, source_rows(model.gathered)
     files = "".join(
         f"- `{name}` {sha256_of(model.engine / name)}\n" for name in sorted(record["files"])
     )

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from trainer import rejected
 from trainer.metrics.retrieval import RANKS
 from trainer.page import Card, Page, Table, percent
 from trainer.speech_engine import engine, ngrams, recognizers
 from trainer.speech_engine.acoustics import Acoustics
 from trainer.speech_engine.settings import SpeechEngineSettings
-from trainer.spoken_code.material import COUNTS, REPOSITORIES
+from trainer.spoken_code.material import COUNTS, SOURCE_COLUMNS, rejected_rows, source_rows
 
 RATE_COLUMNS = ["clips of", "recogniser", "family", "clips", "WER", "95 %", *(
     f"recall@{rank}" for rank in RANKS
 )]  # fmt: skip
-SOURCE_COLUMNS = ["repository", "owner", "licence", "files"]
 Rows = list[list[str]]
 SMALLEST_SHOWN = 500_000  # bytes of a file
 RUNTIMES = {
@@ -80,12 +78,6 @@ def rate_rows(model: Model) -> Rows:
     return rows
 
 
-def source_rows(model: Model) -> Rows:
-    """SOURCE_COLUMNS of all repositories."""
-    given = json.loads((model.gathered / REPOSITORIES).read_text(encoding="utf-8"))
-    return [[r["name"], r["owner"], r["licence"], str(r["files"])] for r in given]
-
-
 def runtime_rows(model: Model) -> Rows:
     """Which runtimes load the folder, and why the others do not."""
     rows = []
@@ -142,8 +134,8 @@ def page(model: Model) -> Page:
             Table("Words that are not in the lexicon", ["word", "times"], _unknown(model)),
             Table("Sizes", [], size_rows(model)),
             Table("Doubtful pronunciations", ["word", "pronunciation", "count"], _doubtful(model)),
-            Table("Sources", SOURCE_COLUMNS, source_rows(model)),
-            Table("Rejected files", ["reason", "files", "such as"], _rejected(model)),
+            Table("Sources", SOURCE_COLUMNS, source_rows(model.gathered)),
+            Table("Rejected files", ["reason", "files", "such as"], rejected_rows(model.gathered)),
             Table("Settings", [], setting_rows(model)),
         ],
     )
@@ -194,11 +186,6 @@ def _doubtful(model: Model) -> Rows:
     return [[r["word"], r["pronunciation"], r["count"]] for r in rows[:30]]
 
 
-def _rejected(model: Model) -> Rows:
-    kinds = rejected.by_kind(rejected.read(model.gathered / rejected.FILE))
-    return [[kind, str(len(some)), Path(some[0].path).name] for kind, some in kinds.items()]
-
-
 def setting_rows(model: Model) -> Rows:
     """Settings that shape the engine."""
     s = model.settings
@@ -209,7 +196,7 @@ def setting_rows(model: Model) -> Rows:
 
 def write_card(model: Model, out: Path) -> None:
     """README.md: what the folder is, how to use it, sources with licences, figures, hashes."""
-    licences = Counter(row[2] for row in source_rows(model))
+    licences = Counter(row[2] for row in source_rows(model.gathered))
     lines = [
         f"# Speech engine: {', '.join(model.languages)}",
         "",
@@ -228,7 +215,7 @@ def write_card(model: Model, out: Path) -> None:
         "",
         *_section("Recognition", RATE_COLUMNS, rate_rows(model)),
         *_section("Text", ["", ""], text_rows(model)),
-        *_section("Sources", SOURCE_COLUMNS, source_rows(model)),
+        *_section("Sources", SOURCE_COLUMNS, source_rows(model.gathered)),
         "## Settings",
         "",
         *(f"- {name}: {value}" for name, value in setting_rows(model)),

@@ -35,15 +35,7 @@ def lines(
     `source`: ASCII, tabs expanded; `identity`: what tells the file from others in all runs.
     """
     rng = rng_of(identity, epoch, seed)
-    constructs = (
-        [one.text for one in snippets.spoken(source, language, rng)] if language.module else []
-    )
-    phrases = [
-        phrase.text
-        for line in source.decode("ascii", "ignore").split("\n")
-        for phrase in speaking.phrases(line, language, rng)
-    ]
-    rng.shuffle(phrases)
+    constructs, phrases = _spoken(source, language, rng, typed=False)
     writer = _Writer(phrases, rng)
     for construct in constructs:
         yield from writer.taken("text", construct)
@@ -58,17 +50,7 @@ def trees(
 ) -> Iterator[Line]:
     """The commands of a file as trees (grammar.tree): what transcripts are parsed into."""
     rng = rng_of(identity, epoch, seed)
-    constructs = (
-        [one.text for one in snippets.spoken(source, language, rng, typed=True)]
-        if language.module
-        else []
-    )
-    phrases = [
-        phrase.text
-        for line in source.decode("ascii", "ignore").split("\n")
-        for phrase in speaking.phrases(line, language, rng, typed=True)
-    ]
-    rng.shuffle(phrases)
+    constructs, phrases = _spoken(source, language, rng, typed=True)
     writer = _Writer(phrases, rng, trees=True)
     for construct in constructs:
         if construct and construct.count(" ") < LONGEST_WORDS:
@@ -76,6 +58,21 @@ def trees(
             yield "text", tree([added])
     while writer.left:
         yield from writer.chain()
+
+
+def _spoken(
+    source: bytes, language: Language, rng: random.Random, typed: bool
+) -> tuple[list[str], list[str]]:
+    """Constructs of a file in order, and its phrases shuffled. `typed`: see speaking.Speaker."""
+    constructs = snippets.spoken(source, language, rng, typed) if language.module else ()
+    texts = [one.text for one in constructs]
+    phrases = [
+        phrase.text
+        for line in source.decode("ascii", "ignore").split("\n")
+        for phrase in speaking.phrases(line, language, rng, typed)
+    ]
+    rng.shuffle(phrases)
+    return texts, phrases
 
 
 class _Writer:

@@ -38,17 +38,22 @@ class Command:
     draw: Draw
 
 
+def _table() -> Iterator[tuple[str, dict[str, str], dict[str, str]]]:
+    """(name, entry, rules that it may use) of each command."""
+    given = tomllib.loads(TABLE.read_text(encoding="utf-8"))
+    rules = {name: "".join(text) for name, text in given.pop("rules").items()}
+    for name, one in given.items():
+        yield name, one, rules | {k: v for k, v in one.items() if k not in ("family", "say")}
+
+
 @cache
 def commands(trees: bool = False) -> dict[str, Command]:
     """All commands by name; with `trees`, what they draw is marked up: <number> five </number>."""
-    given = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    rules = {name: "".join(text) for name, text in given.pop("rules").items()}
     found: dict[str, Command] = {}
     known: dict[str, Draw] = {}
-    for name, one in given.items():
-        own = rules | {k: v for k, v in one.items() if k not in ("family", "say")}
-        drawers = known if own == rules else {}
-        draw = _Parser(own, drawers, trees).rule(one["say"])
+    for name, one, rules in _table():
+        drawers = known if len(one) == 2 else {}  # only family and say: no rules of its own
+        draw = _Parser(rules, drawers, trees).rule(one["say"])
         found[name] = Command(name, one["family"], _marked(name, draw) if trees else draw)
     return found
 
@@ -79,12 +84,7 @@ def written_text(tree_: str) -> str:
 
 @cache
 def _tree_pattern() -> re.Pattern[str]:
-    given = tomllib.loads(TABLE.read_text(encoding="utf-8"))
-    rules = {name: "".join(text) for name, text in given.pop("rules").items()}
-    options = []
-    for name, one in given.items():
-        own = rules | {k: v for k, v in one.items() if k not in ("family", "say")}
-        options.append(f"<{name}> {_pattern(one['say'], own)}</{name}> ")
+    options = [f"<{name}> {_pattern(one['say'], rules)}</{name}> " for name, one, rules in _table()]
     command = f"<command> (?:{'|'.join(options)})</command> "
     return re.compile(f"<main> <commandChain> (?:{command})+</commandChain> </main> ")
 

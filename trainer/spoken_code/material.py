@@ -31,6 +31,7 @@ SPLITS = ("train", "dev", "test")
 HELD_OUT = 0.06  # share of the text in dev, and in test
 FEWEST_OWNERS = 10  # with fewer, parts of repositories are held out
 COUNTS = "counts.json"
+SOURCE_COLUMNS = ["repository", "owner", "licence", "files"]
 
 
 # --- sources -> texts
@@ -192,6 +193,18 @@ def _hold_out(groups: dict[str, list[int]], sizes: Sequence[int], found: list[st
             held[split] += size
             for i in groups[name]:
                 found[i] = split
+
+
+def source_rows(gathered: Path) -> list[list[str]]:
+    """SOURCE_COLUMNS of all repositories, for reports."""
+    given = json.loads((gathered / REPOSITORIES).read_text(encoding="utf-8"))
+    return [[r["name"], r["owner"], r["licence"], str(r["files"])] for r in given]
+
+
+def rejected_rows(gathered: Path) -> list[list[str]]:
+    """Why files are not used, how many, and an example, for reports."""
+    kinds = rejected.by_kind(rejected.read(gathered / rejected.FILE))
+    return [[kind, str(len(some)), Path(some[0].path).name] for kind, some in kinds.items()]
 
 
 # --- texts -> spoken commands

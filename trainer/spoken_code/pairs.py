@@ -24,7 +24,12 @@ FEWEST_FOR_STYLE = 25  # tokens of context, below which no identifiers are given
 KEEP_STYLE = 0.9
 STYLE_TOKENS = 50
 WORDS_OF_IDENTIFIERS = range(2, 6)
-LONGEST_INPUT, LONGEST_OUTPUT = 200, 75
+
+
+def spoken_at(source: Sequence[str]) -> int:
+    """The place of the token that what is said follows in an input of auto-style, or -1."""
+    marks = (i for i, t in enumerate(source) if t == ENGLISH or t.startswith(SNIPPET))
+    return max(marks, default=-1)
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from trainer.log import log
 from trainer.rejected import Rejected
 from trainer.spoken_code.languages import table
 from trainer.spoken_code.material import SPLITS, TEXTS_AT_ONCE, Texts, kept
-from trainer.spoken_code.pairs import pairs
-from trainer.spoken_code.tokens import ENGLISH, SNIPPET
+from trainer.spoken_code.pairs import pairs, spoken_at
 from trainer.store import Row, Store, build
 from trainer.workers import Workers
 
@@ -104,7 +103,9 @@ def _write_split(
                 family, start, end, source, target = line.split("\t")
                 if share < 1 and rng.random() >= share:
                     continue
-                key = blake2b(f"{_phrase(source)}\t{target}".encode(), digest_size=8).digest()
+                words = source.split(" ")
+                phrase = " ".join(words[spoken_at(words) + 1 :])
+                key = blake2b(f"{phrase}\t{target}".encode(), digest_size=8).digest()
                 if split == "train":
                     seen.add(key)
                 elif key in seen:
@@ -116,10 +117,3 @@ def _write_split(
                     places.write(f"{family}\t{rows.index['mark'][i]}\t{start}\t{end}\n")
                 families[family] += 1
     return {"families": dict(families), "seen_in_training": repeated}
-
-
-def _phrase(source: str) -> str:
-    """What is said in an input, without its context."""
-    words = source.split(" ")
-    at = max((i for i, w in enumerate(words) if w == ENGLISH or w.startswith(SNIPPET)), default=-1)
-    return " ".join(words[at + 1 :])

@@ -9,6 +9,15 @@ import keras
 from trainer.errors import UserError
 
 
+def names_of(kind: str = "GPU") -> list[str]:
+    """The devices of a kind that the backend can use: GPU:0, ..."""
+    if keras.backend.backend() == "jax":
+        return [one for one in keras.distribution.list_devices() if kind.lower() in one.lower()]
+    import tensorflow as tf
+
+    return [f"{kind}:{i}" for i, _ in enumerate(tf.config.list_logical_devices(kind))]
+
+
 @contextmanager
 def shared(count: int, kind: str = "GPU") -> Iterator[Any]:
     """What is built inside is mirrored on `count` devices; yields TensorFlow's strategy, or None
@@ -16,9 +25,10 @@ def shared(count: int, kind: str = "GPU") -> Iterator[Any]:
     if count == 1:
         yield None
         return
+    names = names_of(kind)
+    if len(names) < count:
+        raise UserError(f"GPUS={count}: this machine has {len(names)} {kind} that can be used")
     if keras.backend.backend() == "jax":
-        names = [one for one in keras.distribution.list_devices() if kind.lower() in one.lower()]
-        _need(count, len(names), kind)
         before = keras.distribution.distribution()
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=names[:count]))
         try:
@@ -28,16 +38,9 @@ def shared(count: int, kind: str = "GPU") -> Iterator[Any]:
         return
     import tensorflow as tf
 
-    names = [f"{kind}:{i}" for i, _ in enumerate(tf.config.list_logical_devices(kind))]
-    _need(count, len(names), kind)
     strategy = tf.distribute.MirroredStrategy(names[:count])
     with strategy.scope():
         yield strategy
-
-
-def _need(count: int, there: int, kind: str) -> None:
-    if there < count:
-        raise UserError(f"GPUS={count}: this machine has {there} {kind} that can be used")
 
 
 def step_function(strategy: Any, train_step: Any) -> Any:

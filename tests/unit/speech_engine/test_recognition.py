@@ -117,7 +117,7 @@ def test_what_is_no_engine(tmp_path):
 def test_an_engine_whose_files_are_gone(tmp_path, kind):
     write_record(tmp_path / "engine.json", {"hint_cost": 1, "acoustic_model": {"kind": kind}})
     (tmp_path / {"onnx": "sherpa", "kaldi": "vosk"}.get(kind, kind)).mkdir()
-    code = (  # Vosk hangs where it fails beside kaldifst
+    code = (  # Vosk hangs when it fails in a process that has loaded kaldifst
         "from pathlib import Path; from trainer.speech_engine import recognizers\n"
         f"recognizers.load(Path({str(tmp_path)!r}))"
     )
