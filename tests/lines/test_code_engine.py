@@ -60,6 +60,12 @@ def made(home):
     return line.run(options(home, model=AUTO_STYLE))
 
 
+def test_a_width_that_heads_cannot_share_is_told_before_the_corpus(home):
+    for width, heads in ((33, 3), (30, 4)):
+        with pytest.raises(UserError, match="not a multiple of 2 and of HEADS"):
+            line.run(options(home, model=AUTO_STYLE) | {"width": width, "heads": heads})
+
+
 def test_what_the_user_gets(made):
     names = {p.name for p in made.folder.iterdir()}
     assert made.folder.name.endswith("code-engine-python-auto-style")

@@ -197,7 +197,8 @@ def _candidates(
 
 @dataclass
 class _Choice:
-    """contextual-language-model: the rank of what was said among sampled phrases."""
+    """contextual-language-model: the rank of what was said among sampled phrases, by what the
+    context adds to the log probability of a token: phrases of any length can be compared so."""
 
     others: Sequence[tuple[str, ...]]
     rng: random.Random
@@ -207,8 +208,13 @@ class _Choice:
         start = time.perf_counter()
         scores = engine.scores(query.source[-engine.context :], candidates)
         seconds = time.perf_counter() - start
-        rank = sum(score > scores[0] for score in scores[1:])
-        first = " ".join(candidates[max(range(len(scores)), key=scores.__getitem__)])
+        alone = engine.scores(query.source[-1:], candidates)  # without a context
+        gains = [
+            (score - other) / (len(one) + 1)
+            for score, other, one in zip(scores, alone, candidates, strict=True)
+        ]
+        rank = sum(gain >= gains[0] for gain in gains[1:])
+        first = " ".join(candidates[max(range(len(gains)), key=gains.__getitem__)])
         return Outcome(query, first, rank, True, scores[0], seconds)
 
 

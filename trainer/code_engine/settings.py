@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from pydantic import ValidationInfo, field_validator
+
 from trainer.settings import Below1, Count, Positive, setting
 from trainer.spoken_code.gathering import SourceSettings
 from trainer.spoken_code.pairs import AUTO_STYLE, KINDS, LANGUAGE_MODEL, PARSER
@@ -102,7 +104,9 @@ class CodeEngineSettings(SourceSettings):
     decoder_layers: Count = setting(0, "Layers; 0: the profile's.", steps=GEOMETRY, le=24)
     width: Positive = setting(96, "Width of the embeddings.", steps=GEOMETRY, le=2048)
     inner_width: Positive = setting(512, "Width inside of feed-forward layers.", steps=GEOMETRY)
-    heads: Positive = setting(4, "Attention heads; they divide the width.", steps=GEOMETRY, le=64)
+    heads: Positive = setting(
+        4, "Attention heads; they divide the width.", steps=GEOMETRY, le=64, validate_default=True
+    )
     dropout: Below1 = setting(0.1, "Dropout behind each layer.", steps=GEOMETRY)
     steps: Count = setting(0, "Training steps; 0: the profile's.", steps=TRAIN, le=10_000_000)
     batch_tokens: Count = setting(
@@ -135,6 +139,14 @@ class CodeEngineSettings(SourceSettings):
         500, "Held-out pairs that are measured on.", steps="evaluate", le=100_000
     )
     beam: Positive = setting(10, "Hypotheses that are followed.", steps="evaluate", le=50)
+
+    @field_validator("heads")
+    @classmethod
+    def _divides(cls, heads: int, given: ValidationInfo) -> int:
+        width = given.data.get("width", heads)
+        if width % heads or width % 2:
+            raise ValueError(f"WIDTH={width} is not a multiple of 2 and of HEADS")
+        return heads
 
     @property
     def base(self) -> Profile:
