@@ -135,7 +135,7 @@ def evaluate(engine: Engine, found: Sequence[Query], corpus: Path, beam: int) ->
         "unknown": unknown,
         "baselines": baselines(engine, [o.query for o in outcomes], corpus),
         "latency": latency([o.seconds for o in outcomes]),
-        "examples": examples(outcomes),
+        "examples": examples(outcomes, engine.model == LANGUAGE_MODEL),
     }
 
 
@@ -287,8 +287,9 @@ def _alike(a: frozenset[str], b: frozenset[str]) -> float:
     return len(a & b) / len(a | b)
 
 
-def examples(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
-    """The worst, and some from the middle, by the probability of the right output."""
+def examples(outcomes: Sequence[Outcome], of_context: bool) -> list[dict[str, str]]:
+    """The worst, and some from the middle, by the probability of the right output. `of_context`:
+    inputs are contexts alone."""
     ordered = sorted(outcomes, key=lambda o: o.log_probability / (len(o.query.target) + 1))
     middle = len(ordered) // 2
     chosen = [*(("worst", o) for o in ordered[:MOST_EXAMPLES]),
@@ -296,8 +297,8 @@ def examples(outcomes: Sequence[Outcome]) -> list[dict[str, str]]:
     return [
         {
             "kind": kind,
-            "context": _context(o.query.source),
-            "spoken": o.query.phrase,
+            "context": decode(o.query.source)[-60:] if of_context else _context(o.query.source),
+            "spoken": "" if of_context else o.query.phrase,
             "reference": " ".join(o.query.target),
             "first": o.first,
             "rank": "" if o.rank is None else str(o.rank + 1),

@@ -147,7 +147,7 @@ class Pipeline:
             write_record(out / FIGURES, evaluation.evaluate(Engine(folder), found, corpus, s.beam))
 
         inputs = {"engine": folder, "corpus": corpus, "gathered": gathered}
-        return self.run.step("evaluate", make, inputs, version=2)
+        return self.run.step("evaluate", make, inputs, version=3)
 
     @cached_property
     def figures(self) -> dict[str, Any]:
