@@ -17,13 +17,15 @@ from trainer import store
 from trainer.audio.io import SAMPLE_RATE_HZ
 from trainer.audio.mfcc import AS_PUBLISHED, MFCCS
 from trainer.corpora.utterance import Utterance
-from trainer.models import deepspeech
+from trainer.models.speech import deepspeech
 from trainer.stt import preparation
-from trainer.stt.batches import Batches, Changes, batch_of
-from trainer.stt.losses import Unusable, ctc
+from trainer.stt.batches import Changes, batch_of
+from trainer.stt.losses import Unusable
 from trainer.stt.preparation import Clips, ImportPlan, Mels
 from trainer.text.alphabet import Alphabet
 from trainer.text.decoder import Search, decode
+from trainer.training.buckets import Batches
+from trainer.training.ctc import ctc
 from trainer.training.optimizers import averaged_adamw
 from trainer.wakeword.engines import Voice
 from trainer.workers import Workers
@@ -85,7 +87,7 @@ def training_rate(stored: Path, seconds: float) -> float:
     """Steps per second of the real step on stored clips, features and voices included."""
     clips = _set(stored)
     model = deepspeech.build(deepspeech.Spec(HIDDEN, len(ALPHABET.labels) + 1))
-    batches = Batches(clips, BATCH, 1)
+    batches = Batches(clips.frames.index["length"], clips.features.frames(0.96), BATCH, 1)
 
     def draw(i: int) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng(i)
@@ -115,7 +117,7 @@ def plain_training_rate(stored: Path, seconds: float) -> float:
             y[:, 3:], logits, y[:, 1], y[:, 0], logits_time_major=False, blank_index=-1
         )
 
-    batches = Batches(clips, BATCH, 1)
+    batches = Batches(clips.frames.index["length"], clips.features.frames(0.96), BATCH, 1)
     return _rate(
         keras.Model(given, x),
         loss,

@@ -43,6 +43,14 @@ class Table:
     rows: Sequence[Sequence[str]]
 
 
+@dataclass(frozen=True)
+class Sound:
+    """A clip (Ogg, base64) and what belongs to it: (name, text)."""
+
+    ogg: str
+    texts: Sequence[tuple[str, str]]
+
+
 @dataclass
 class Page:
     """What a product reports; empty tables are left out."""
@@ -52,6 +60,7 @@ class Page:
     cards: list[Card] = field(default_factory=list)
     plots: list[Plot] = field(default_factory=list)
     tables: list[Table] = field(default_factory=list)
+    sounds: list[Sound] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def plot(self, drawing: str, caption: str) -> None:

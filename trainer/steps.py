@@ -195,8 +195,14 @@ def read_record(path: Path) -> Record:
 
 def write_record(path: Path, record: Record) -> None:
     """As indented JSON; bytes of file names that are not UTF-8 as \\udc80 to \\udcff."""
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+    write_whole(path, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A text file that is the old one or the new one, whenever this is killed."""
+    unfinished = path.with_name(f"{path.name}.partial")
+    unfinished.write_text(text, encoding="utf-8", errors="backslashreplace")
+    unfinished.replace(path)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -131,16 +132,32 @@ def _raise_error_of(child: BaseProcess, receive: Connection, crashed: str) -> No
 
 
 def in_backend(name: str, function: Callable[..., None], *arguments: object) -> None:
-    """function(*arguments) in a new process whose Keras runs on `name`.
+    """function(*arguments) where Keras runs on `name`: here, or in a new process, as a process has
+    one backend and exporting needs TensorFlow.
 
     `function` must be a top-level function. SIGTERM is passed on, and the child's end waited for.
-    Raises the UserError of the child here.
+    Raises the UserError of the child here, and UserError where that library is not installed.
     """
+    if name == os.environ.get("KERAS_BACKEND", "tensorflow"):
+        function(*arguments)
+        return
+    if find_spec(name) is None:
+        raise UserError(
+            f"KERAS_BACKEND={name}: {name} is not in the Python environment: start the wakeword "
+            f"container with -e KERAS_BACKEND={name}, or build the train image with "
+            f"ACCELERATOR={name}-cpu or {name}-cuda"
+        )
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     logs = [h.baseFilename for h in log.handlers if isinstance(h, logging.FileHandler)]
     child = context.Process(target=_call_in_backend, args=(name, logs, send, function, arguments))
-    child.start()
+    # before the child begins: Keras is imported where `function` is, and chooses only then
+    own = os.environ.get("KERAS_BACKEND", "")
+    os.environ["KERAS_BACKEND"] = name
+    try:
+        child.start()
+    finally:
+        os.environ["KERAS_BACKEND"] = own
     send.close()
     try:
         child.join()
@@ -159,18 +176,13 @@ def _call_in_backend(
     function: Callable[..., None],
     arguments: tuple[object, ...],
 ) -> None:
-    os.environ["KERAS_BACKEND"] = name
     start_log(*logs)
     try:
         with quiet():
-            import keras  # noqa: F401
+            import keras
+        if keras.backend.backend() != name:
+            raise RuntimeError(f"Keras runs on {keras.backend.backend()} instead of {name}")
         function(*arguments)
-    except ModuleNotFoundError as error:
-        send.send(
-            f"{error.name} is not in the Python environment: start the container with "
-            f"-e KERAS_BACKEND={name}, so that the environment includes it"
-        )
-        raise SystemExit(1) from None
     except (UserError, Stopped) as error:
         send.send(f"{error}")
         raise SystemExit(1) from None

@@ -129,6 +129,17 @@ def test_second_run_does_nothing_and_another_beam_only_exports(result, home, run
     }
 
 
+def test_jax_trains_too(result, run):
+    other, steps = run(keras_backend="jax")
+    assert {name for name, seconds in steps.seconds.items() if seconds} >= {"train", "export"}
+    names = [{p.name for p in one.folder.iterdir()} for one in (result, other)]
+    assert names[0] == names[1]
+    assert set(other.figures["dev all"]) == {"without scorer", *clients.LIBRARIES}
+    trained = [json.loads((f / "step.json").read_text()) for f in steps.all_folders
+               if f.parent.name == "train"]  # fmt: skip
+    assert [one["params"]["keras_backend"] for one in trained] == ["jax"]
+
+
 def test_python_gives_what_the_command_line_gives(result, home):
     """`stt.train` finds the finished model, with settings of a file too; `stt.transcribe`."""
     from trainer import stt
@@ -234,7 +245,7 @@ def checkpoint(tmp_path, rng):
     """A checkpoint in the layout of the original trainer, as TensorFlow 1's Saver writes it."""
     import tensorflow as tf
 
-    from trainer.models.deepspeech import shapes
+    from trainer.models.speech.deepspeech import shapes
     from trainer.text.alphabet import Alphabet
 
     old = Alphabet(tuple(" abcdefghijklmnopqrstuvwxyz'"))
@@ -282,7 +293,7 @@ def test_an_untouched_checkpoint_is_exported_bit_by_bit(home, checkpoint, run):
 
 
 def test_labels_move_with_their_symbols(rng):
-    from trainer.models.deepspeech import shapes
+    from trainer.models.speech.deepspeech import shapes
     from trainer.stt.checkpoints import Start, transfer
     from trainer.text.alphabet import Alphabet
 

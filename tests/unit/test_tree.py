@@ -11,7 +11,7 @@ from trainer import PRODUCTS
 
 ROOT = Path(__file__).parents[2] / "trainer"
 TESTS = ROOT.parent / "tests"
-LEAVES = ("audio", "text", "metrics", "programs", "errors", "log")
+LEAVES = ("audio", "text", "metrics", "programs", "errors", "log", "serialization")
 HEAVY = "{'tensorflow', 'keras', 'jax', 'scipy', 'matplotlib'}"
 MODULES = {
     ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
@@ -38,6 +38,8 @@ LINE_CODE, ENGINE = "lines/test_code_engine.py", "unit/code_engine/test_engine.p
 RECOGNITION = "unit/speech_engine/test_recognition.py"
 KALDI = "unit/speech_engine/test_kaldi.py"
 FIGURES = "unit/speech_engine/test_evaluation.py"
+LINE_EXPERIMENT, DATA = "lines/test_experiment.py", "unit/data/test_data.py"
+ZOO = "unit/models/speech/test_zoo.py"
 SHORT = ("__init__", "__main__")
 COVERED_BY = {
     "audio.noise": "unit/audio/test_augment.py",
@@ -60,16 +62,42 @@ COVERED_BY = {
     "code_engine.translation": ENGINE,
     "corpora.convert": READERS,
     "corpora.utterance": "unit/corpora/test_splits.py",
+    "data.batch": DATA,
+    "data.dataset": DATA,
+    "data.loader": DATA,
+    "data.manifest": DATA,
+    "data.processor": DATA,
     "disk": "unit/test_steps.py",
     "downloads": "unit/wakeword/test_datasets.py",
     "errors": "unit/test_cli.py",
-    "experiment": LINE_WAKEWORD,
+    "experiment.callbacks": LINE_EXPERIMENT,
+    "experiment.check": "unit/test_cli.py",
+    "experiment.cli": LINE_EXPERIMENT,
+    "experiment.evaluation": LINE_EXPERIMENT,
+    "experiment.folders": LINE_EXPERIMENT,
+    "experiment.manifests": LINE_EXPERIMENT,
+    "experiment.pipeline": LINE_EXPERIMENT,
+    "experiment.provenance": LINE_EXPERIMENT,
+    "experiment.report": LINE_EXPERIMENT,
+    "experiment.settings": LINE_EXPERIMENT,
+    "experiment.trainer": LINE_EXPERIMENT,
+    "experiment.validation": LINE_EXPERIMENT,
     "log": "unit/test_programs.py",
+    "models.onnx": "unit/models/speech/test_conformer_onnx.py",
     "models.inception": "unit/models/test_models.py",
     "models.mixednet": "unit/models/test_models.py",
+    "models.speech.attention": ZOO,
+    "models.speech.base": ZOO,
+    "models.speech.conformer": ZOO,
+    "models.speech.conformer_streaming": "unit/models/speech/test_conformer_onnx.py",
+    "models.speech.ctc": LINE_EXPERIMENT,
+    "models.speech.deepspeech2": ZOO,
+    "models.speech.las": ZOO,
+    "models.speech.tds": ZOO,
     "models.streaming": "unit/models/test_models.py",
     "options": "unit/test_settings.py",
     "page": LINE_WAKEWORD,
+    "record": LINE_WAKEWORD,
     "run": "unit/test_settings.py",
     "tarball": ENGINE,
     "speech_engine.acoustics.letters": RECOGNITION,
@@ -137,6 +165,9 @@ COVERED_BY = {
     "stt.testing": LINE_STT,
     "stt.texts": "unit/stt/test_gathering.py",
     "stt.tuning": "unit/text/test_decoder.py",
+    "metrics.recognition": LINE_EXPERIMENT,
+    "training.buckets": "unit/stt/test_learning.py",
+    "training.ctc": "unit/stt/test_learning.py",
     "training.devices": "unit/code_engine/test_learning.py",
     "text.alphabet": "unit/text/test_rules.py",
     "text.g2p": "unit/speech_engine/test_g2p.py",
@@ -177,7 +208,6 @@ COVERED_BY = {
     "wakeword.settings": "unit/test_settings.py",
     "wakeword.sources": LINE_WAKEWORD,
     "wakeword.synthesis": "unit/wakeword/engines/test_engines.py",
-    "workers": "unit/test_store.py",
 }
 
 

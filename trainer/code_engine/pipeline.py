@@ -7,10 +7,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainer import experiment, package, page, rejected
+from trainer import package, page, rejected
 from trainer.code_engine import prepared, report
 from trainer.code_engine.settings import CodeEngineSettings
 from trainer.errors import UserError
+from trainer.record import record_of
 from trainer.run import Run
 from trainer.spoken_code import gathering, languages, parallel
 from trainer.spoken_code.pairs import PARSER
@@ -109,10 +110,7 @@ class Pipeline:
             from trainer.code_engine import learning
 
             spec = learning.spec_of(s, len(prepared.coder_in(ready, s.model).names))
-            if s.keras_backend == "tensorflow":
-                learning.train(s, spec, ready, out)
-            else:  # a process has one backend, and exporting needs TensorFlow
-                in_backend(s.keras_backend, learning.train, s, spec, ready, out)
+            in_backend(s.keras_backend, learning.train, s, spec, ready, out)
 
         params = {"profile": self.run.settings.resolved()}
         return self.run.step("train", make, {"prepared": ready}, params)
@@ -176,9 +174,7 @@ class Pipeline:
         s, carded, figures = self.run.settings, self.carded, self.figures
 
         def files() -> dict[str, Path]:
-            write_record(
-                carded / "experiment.json", experiment.record(self.run, figures=figures["groups"])
-            )
+            write_record(carded / "experiment.json", record_of(self.run, figures=figures["groups"]))
             own = ("step.json", "used", package.DELIVERED)
             places = (self.engine, carded)
             found = {p.name: p for place in places for p in place.iterdir() if p.name not in own}

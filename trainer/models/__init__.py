@@ -10,7 +10,21 @@ if TYPE_CHECKING:
 
     from trainer.models.streaming import Form, StreamingSpec
 
-MODELS = {"mixednet": "detection", "inception": "detection", "deepspeech": "transcription"}
+MODELS = {"mixednet": "detection", "inception": "detection"}
+SPEECH = {  # the zoo: name -> class in trainer.models.speech.<name>
+    "deepspeech": "DeepSpeech",
+    "deepspeech2": "DeepSpeech2",
+    "las": "Las",
+    "tds": "Tds",
+    "conformer": "Conformer",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """The class of a model of the zoo: `models.las(labels=...)`."""
+    if name in SPEECH:
+        return getattr(import_module(f"trainer.models.speech.{name}"), SPEECH[name])
+    raise AttributeError(f"module 'trainer.models' has no attribute '{name}'")
 
 
 def names(task: str) -> list[str]:

@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainer import experiment, package, page, rejected
+from trainer import package, page, rejected
 from trainer.corpora.readers import named, reader
 from trainer.corpora.utterance import Utterance
 from trainer.errors import UserError
 from trainer.log import log
+from trainer.record import record_of
 from trainer.run import Run
 from trainer.speech_engine import alike, engine, lexicon, measuring, ngrams, report, spoken
 from trainer.speech_engine.acoustics import Acoustics, find
@@ -295,7 +296,7 @@ class Pipeline:
         s, carded, figures = self.run.settings, self.carded, self.figures
 
         def files() -> dict[str, Path]:
-            record = experiment.record(self.run, figures=figures)
+            record = record_of(self.run, figures=figures)
             write_record(carded / "experiment.json", record)
             own = ("step.json", "used", package.DELIVERED)
             places = (self.engine, carded)

@@ -1,4 +1,4 @@
-"""Batches of training clips: which clips, in which order, and how each is augmented."""
+"""Batches of training clips: how each is augmented, and its targets."""
 
 from dataclasses import dataclass
 
@@ -7,11 +7,10 @@ import numpy as np
 from trainer.audio.mfcc import Features
 from trainer.audio.spec_augment import other_microphone, other_voice
 from trainer.stt.augmentation import Augmentation
-from trainer.stt.preparation import Clips, frames_needed, mfcc_batch, padded_frames
+from trainer.stt.preparation import Clips, mfcc_batch
 from trainer.stt.splicing import Words
-
-MIXED_SECONDS = 0.96  # variation of length within a batch: with 0.64 training is slower
-HEAD = 3  # numbers before the labels of a target: frames, labels, index of the clip
+from trainer.training.buckets import frames_needed
+from trainer.training.ctc import targets
 
 
 @dataclass
@@ -90,70 +89,5 @@ def batch_of(
     x = mfcc_batch(mels)
     if rng is not None and changes is not None and changes.augmentation is not None:
         changes.augmentation.mfccs(x, [len(m) for m in mels], clock, rng)
-    y = np.zeros((len(numbers), HEAD + longest), np.int32)
-    for row, (number, frames, text) in enumerate(zip(numbers, mels, labels, strict=True)):
-        y[row, :HEAD] = len(frames), len(text), number
-        y[row, HEAD : HEAD + len(text)] = text
+    y = targets([*map(len, mels)], labels, numbers.tolist(), longest)
     return x, y, np.ones(len(numbers), np.float32)
-
-
-class Batches:
-    """Training batch i: clips of similar length, shuffled every epoch, the largest batch first."""
-
-    def __init__(self, clips: Clips, size: int, seed: int, frames: int = 0) -> None:
-        """`size` clips each; with `frames`, at most so many frames in total, including padding."""
-        self.seed, self._lengths, self._mixed = (
-            seed,
-            clips.frames.index["length"],
-            clips.features.frames(MIXED_SECONDS),
-        )
-        count = len(self._lengths)
-        if frames:
-            self._slots = _slots(np.sort(self._lengths)[::-1], frames, self._mixed)
-        else:
-            self._slots = [(k * size, (k + 1) * size) for k in range(max(1, count // size))]
-        self.per_epoch, self._whole = len(self._slots), self._slots[-1][1]
-        self.mean_size = self._whole / self.per_epoch
-        self._epoch = -1
-        self._batches: list[np.ndarray] = []
-
-    def numbers(self, step: int) -> np.ndarray:
-        """Numbers of the clips in batch `step`."""
-        epoch, at = divmod(step, self.per_epoch)
-        if epoch != self._epoch:
-            rng = np.random.default_rng([self.seed, epoch])
-            turn = np.arange(self.per_epoch)
-            if epoch == 0:
-                order = np.argsort(-self._lengths, kind="stable")[: self._whole]
-                first = int(
-                    np.argmax(
-                        [(end - start) * self._lengths[order[start]] for start, end in self._slots]
-                    )
-                )
-                turn[[0, first]] = first, 0
-            else:  # clips that do not fill a batch are left out at random
-                some = rng.permutation(len(self._lengths))[: self._whole]
-                order = some[
-                    np.argsort(
-                        -self._lengths[some] - rng.uniform(0, self._mixed, len(some)), kind="stable"
-                    )
-                ]
-            rng.shuffle(turn[int(epoch == 0) :])
-            order = np.resize(order, self._whole)  # fewer clips than a batch are repeated
-            self._batches = [order[slice(*self._slots[k])] for k in turn]
-            self._epoch = epoch
-        return self._batches[at]
-
-
-def _slots(lengths: np.ndarray, frames: int, mixed: int) -> list[tuple[int, int]]:
-    """Begin and end of batches among clips sorted by falling length. Few sizes, because each pair
-    of size and length is compiled once."""
-    slots, at = [], 0
-    while at < len(lengths):
-        # no clip there will be longer
-        most = max(1, frames // padded_frames(int(lengths[at]) + mixed))
-        size = 1 << (most.bit_length() - 1)
-        size += size // 2 if size + size // 2 <= most else 0
-        slots.append((at, min(at + size, len(lengths))))
-        at += size
-    return slots

@@ -29,12 +29,12 @@ def check() -> Iterator[str]:
 def _train_and_export() -> Iterator[str]:
     """One training step and one export of a tiny network, loaded in the clients' libraries."""
     from trainer.clients import LIBRARIES, fetch
-    from trainer.models import deepspeech
+    from trainer.models.speech import deepspeech
     from trainer.stt.evaluation import Client, transcribe
     from trainer.stt.export import write_all
     from trainer.stt.export.contract import Contract
-    from trainer.stt.losses import ctc
     from trainer.text.alphabet import Alphabet
+    from trainer.training.ctc import ctc
     from trainer.training.optimizers import averaged_adamw
 
     model = deepspeech.build(deepspeech.Spec(16, 4))

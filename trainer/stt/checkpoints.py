@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.errors import UserError
 from trainer.log import log
-from trainer.models.deepspeech import shapes
+from trainer.models.speech.deepspeech import shapes
 from trainer.steps import fingerprint
 from trainer.text.alphabet import Alphabet, ByteAlphabet, read_alphabet
 

@@ -24,7 +24,7 @@ from trainer.text.decoder import Search, decode, load_scorer
 from trainer.workers import Workers
 
 if TYPE_CHECKING:
-    from trainer.models import deepspeech
+    from trainer.models.speech import deepspeech
 
 Figures = dict[str, Any]  # JSON
 
@@ -46,7 +46,7 @@ def network_scores(
     weights: Path, spec: deepspeech.Spec, stored: Path, batch_size: int, out: Path
 ) -> None:
     """A `Scores` store of the set in `stored`; finished chunks of an interrupted run are kept."""
-    from trainer.models import deepspeech
+    from trainer.models.speech import deepspeech
 
     model = deepspeech.build(spec)
     with np.load(weights) as saved:

@@ -1,6 +1,6 @@
 """The network and its contract with clients, from settings and labels."""
 
-from trainer.models import deepspeech
+from trainer.models.speech import deepspeech
 from trainer.stt.export.contract import Contract
 from trainer.stt.settings import SpeechSettings
 from trainer.text.alphabet import Alphabet

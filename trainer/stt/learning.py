@@ -1,7 +1,7 @@
 """Training by CTC: batches, dev figures, and the callbacks of the loop."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,16 +10,17 @@ import numpy as np
 
 from trainer.errors import UserError
 from trainer.metrics.error_rate import edit_counts, error_rate
-from trainer.models import deepspeech
+from trainer.models.speech import deepspeech
 from trainer.stt.augmentation import parse
-from trainer.stt.batches import Batches, Changes, batch_of
+from trainer.stt.batches import Changes, batch_of
 from trainer.stt.checkpoints import Start, transfer
-from trainer.stt.losses import Unusable, agreeing, ctc
-from trainer.stt.preparation import Clips
+from trainer.stt.losses import Unusable
+from trainer.stt.preparation import Clips, load
 from trainer.stt.settings import SpeechSettings
 from trainer.stt.splicing import AlignedWords, Words
 from trainer.text.alphabet import Alphabet, collapse
-from trainer.training import checkpoint
+from trainer.training import checkpoint, devices
+from trainer.training.buckets import MIXED_SECONDS, Batches
 from trainer.training.callbacks import (
     BestWeights,
     Callback,
@@ -28,6 +29,7 @@ from trainer.training.callbacks import (
     ReduceOnPlateau,
     Round,
 )
+from trainer.training.ctc import agreeing, ctc
 from trainer.training.loop import Batch, Loop
 from trainer.training.optimizers import ScaledRate, averaged_adamw, averaged_muon, cosine
 
@@ -51,17 +53,18 @@ class DevFigures(Callback):
 def train(
     s: SpeechSettings,
     alphabet: Alphabet,
-    sets: Mapping[str, Clips],
+    folders: Mapping[str, Sequence[Path]],
     spec: deepspeech.Spec,
     start: Start | None,
     out: Path,
 ) -> None:
-    """weights.npz in `out`, from the checkpoint there, if any. Raises Stopped, UserError."""
-    import tensorflow as tf
+    """weights.npz in `out`, from the checkpoint there, if any. `folders`: stores of clips by use.
 
-    if s.inter_op_parallelism_threads or s.intra_op_parallelism_threads:
-        tf.config.threading.set_inter_op_parallelism_threads(s.inter_op_parallelism_threads)
-        tf.config.threading.set_intra_op_parallelism_threads(s.intra_op_parallelism_threads)
+    Raises Stopped, UserError.
+    """
+    sets = {use: load(places, alphabet, s.features) for use, places in folders.items()}
+    sets = {use: clips for use, clips in sets.items() if len(clips.labels)}
+    _set_threads(s)
     keras.utils.set_random_seed(s.random_seed)
     # bfloat16: the range of 32 bits, so that no loss need be scaled
     keras.config.set_dtype_policy("mixed_bfloat16" if s.automatic_mixed_precision else "float32")
@@ -81,15 +84,29 @@ def train(
     checkpoint.remove(out)  # last: until then a killed run resumes from it
 
 
+def _set_threads(s: SpeechSettings) -> None:
+    """DeepSpeech's flags, for TensorFlow."""
+    if not (s.inter_op_parallelism_threads or s.intra_op_parallelism_threads):
+        return
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            "INTER_OP_PARALLELISM_THREADS and INTRA_OP_PARALLELISM_THREADS are TensorFlow's: they "
+            f"have no effect with KERAS_BACKEND={keras.backend.backend()}"
+        )
+    import tensorflow as tf
+
+    tf.config.threading.set_inter_op_parallelism_threads(s.inter_op_parallelism_threads)
+    tf.config.threading.set_intra_op_parallelism_threads(s.intra_op_parallelism_threads)
+
+
 def _fit(
     s: SpeechSettings, alphabet: Alphabet, sets: Mapping[str, Clips], model: keras.Model, out: Path
 ) -> list[np.ndarray]:
     """The weights that are best on the dev set."""
-    import tensorflow as tf
-
     clips, features = sets["train"], s.features
     frames = math.ceil(s.batch_seconds * (1000 / s.feature_win_step))
-    batches = Batches(clips, s.train_batch_size, s.random_seed, frames)
+    lengths, mixed = clips.frames.index["length"], features.frames(MIXED_SECONDS)
+    batches = Batches(lengths, mixed, s.train_batch_size, s.random_seed, frames)
     total = s.epochs * batches.per_epoch
     seconds = features.seconds(int(clips.frames.index["length"].sum()))
     epochs_a_round = max(1, round(ROUND_SECONDS_OF_AUDIO / seconds))
@@ -123,7 +140,7 @@ def _fit(
     loop = Loop(model, batch, total, steps, out, callbacks, optimizer, loss.loss, jit_compile=False)
     try:
         loop.run()
-    except tf.errors.ResourceExhaustedError as error:
+    except devices.out_of_memory() as error:
         # mostly in the first step: the largest batch is the first
         raise UserError(_memory_advice(s, clips, batches.numbers(0))) from error
     return best.mean()

@@ -17,6 +17,7 @@ from trainer.text import language as languages
 TRANSFER = Path("/transfer-checkpoint")  # starting weights, if that is mounted
 WHOLE = ("package", "train")  # stages that are the whole line
 WAYS_OUT = (
+    "-e KERAS_BACKEND=jax uses it, in an image built with ACCELERATOR=jax-cuda; "
     "-e CUDA_VISIBLE_DEVICES=-1 trains on the processor (make an4: half an hour on two cores)"
 )
 

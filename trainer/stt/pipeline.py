@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from trainer import experiment, package, page
+from trainer import package, page
 from trainer.clients import LIBRARIES, fetch
 from trainer.corpora.utterance import Utterance
 from trainer.errors import UserError
 from trainer.log import log
-from trainer.models import deepspeech
+from trainer.models.speech import deepspeech
+from trainer.record import record_of
 from trainer.run import Run
 from trainer.steps import write_record
 from trainer.store import build
@@ -29,12 +30,13 @@ from trainer.stt.forms import contract_of, spec_of
 from trainer.stt.gathering import NOTHING, gather
 from trainer.stt.language_model import PACKAGE
 from trainer.stt.material import Material, Sets, report_sets, utterance_key, with_clips
-from trainer.stt.preparation import ImportPlan, load
+from trainer.stt.preparation import ImportPlan
 from trainer.stt.scorers import Scorers
 from trainer.stt.settings import SpeechSettings
 from trainer.text import language as languages
 from trainer.text.alphabet import Alphabet
 from trainer.text.language import Language
+from trainer.workers import in_backend
 
 STAGES = {  # command -> what it makes
     "import": "imported_folder",
@@ -229,9 +231,9 @@ class Pipeline:
         def make(out: Path, s: SpeechSettings) -> None:
             from trainer.stt import learning
 
-            used = {u: load(sets[u].values(), alphabet, s.features) for u in sets if u != "test"}
-            used = {use: clips for use, clips in used.items() if len(clips.labels)}
-            learning.train(s, alphabet, used, spec, start, out)
+            folders = {use: list(sets[use].values()) for use in sets if use != "test"}
+            given = s, alphabet, folders, spec, start, out
+            in_backend(s.keras_backend, learning.train, *given)
 
         params = {"spec": spec, "overlays": self._overlay_key}
         params |= {"start": start.key} if start else {}
@@ -329,7 +331,7 @@ class Pipeline:
         s, carded = self.run.settings, self.carded
 
         def files() -> dict[str, Path]:
-            record = experiment.record(self.run, figures=self.figures)
+            record = record_of(self.run, figures=self.figures)
             write_record(carded / "experiment.json", record)
             own = ("step.json", "used", package.DELIVERED)
             places = (self.exported, carded)

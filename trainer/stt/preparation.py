@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +16,9 @@ from trainer.rejected import Rejected
 from trainer.store import Row, Store
 from trainer.text.alphabet import Alphabet
 from trainer.text.characters import shown
+from trainer.training.buckets import frames_needed, padded_frames
 
 CHUNK = 64
-FRAMES_MULTIPLE = 32  # batches are padded to it: each new length is compiled once
 
 
 class Mels(Store):
@@ -70,11 +69,6 @@ class Clips:
         return max((len(text) for text in self.labels), default=1)
 
 
-def padded_frames(longest: int) -> int:
-    """Frames of a batch whose longest clip has so many."""
-    return -(-longest // FRAMES_MULTIPLE) * FRAMES_MULTIPLE
-
-
 def mfcc_batch(mels: Sequence[np.ndarray]) -> np.ndarray:
     """Log mels of clips -> MFCCs (b, t, 26), padded with zeros."""
     x = np.zeros((len(mels), padded_frames(max(map(len, mels))), MFCCS), np.float32)
@@ -91,11 +85,6 @@ class ImportPlan:
     alphabet: Alphabet
     max_seconds: float
     features: Features
-
-
-def frames_needed(labels: Sequence[int] | np.ndarray) -> int:
-    """Frames that CTC needs for labels: one each, and a blank between two that are equal."""
-    return len(labels) + sum(bool(a == b) for a, b in pairwise(labels))
 
 
 def write_lists(folder: Path, utterances: Iterable[Utterance]) -> int:

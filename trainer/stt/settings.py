@@ -274,7 +274,10 @@ class SpeechSettings(ScorerSettings, AugmentSettings):
     )
     random_seed: Count = setting(4568, "Seed of every random choice.", steps="lm_text train tune")
     keras_backend: str = setting(
-        "tensorflow", "Library for training.", steps="train", pattern="^tensorflow$"
+        "tensorflow",
+        "Library for training: tensorflow, or jax for GPUs that TensorFlow does not support.",
+        steps="train",
+        pattern="^(tensorflow|jax)$",
     )
 
     @property

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from trainer.log import log
-from trainer.stt.preparation import Clips, frames_needed, mfcc_batch
+from trainer.stt.preparation import Clips, mfcc_batch
 from trainer.text.alphabet import SPACE, Alphabet
+from trainer.training.buckets import frames_needed
 from trainer.training.callbacks import Callback, Round, State
 
 ALIGNED_AFTER = (1 / 8, 1 / 4, 1 / 2)  # of the training

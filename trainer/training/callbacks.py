@@ -26,6 +26,8 @@ class Round:
     step: int
     steps: int
     figures: dict[str, float]
+    number: int = 0  # of this round, from 1
+    folder: Path = Path()  # of the run
     stop: bool = False
 
 

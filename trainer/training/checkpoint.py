@@ -2,42 +2,61 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainer.training.callbacks import Callback
+from trainer.errors import UserError
+from trainer.training.callbacks import Callback, State
 
 NAME = "checkpoint.npz"
 
 
-def save(folder: Path, step: int, variables: Sequence[Any], callbacks: Sequence[Callback]) -> None:
-    """Write the state after `step`. `variables`: Keras variables, in a fixed order."""
+@dataclass(frozen=True)
+class Place:
+    """Where training was. `ended`: the last step of a run that a callback ended early, or 0;
+    `unfinished_loss`: the loss of a round whose callbacks have yet to run, or NaN."""
+
+    step: int = 0
+    ended: int = 0
+    unfinished_loss: float = float("nan")
+
+
+def save(folder: Path, place: Place, variables: Sequence[Any], states: Sequence[State]) -> None:
+    """Write the state after a step. `variables`: Keras variables, in a fixed order."""
     arrays: dict[str, Any] = {f"v{i}": np.asarray(v) for i, v in enumerate(variables)}
-    for i, callback in enumerate(callbacks):
-        arrays |= {f"c{i}_{name}": value for name, value in callback.state().items()}
+    for i, state in enumerate(states):
+        arrays |= {f"c{i}_{name}": value for name, value in state.items()}
+    arrays["ended"], arrays["unfinished_loss"] = np.int64(place.ended), place.unfinished_loss
     unfinished = folder / "checkpoint.tmp"
     with unfinished.open("wb") as out:
-        np.savez(out, step=np.int64(step), **arrays)
+        np.savez(out, step=np.int64(place.step), **arrays)
         out.flush()
         os.fsync(out.fileno())
     unfinished.replace(folder / NAME)
 
 
-def restore(folder: Path, variables: Sequence[Any], callbacks: Sequence[Callback]) -> int:
-    """Set variables and callbacks to what was saved; returns the step, 0 without a checkpoint."""
+def restore(folder: Path, variables: Sequence[Any], callbacks: Sequence[Callback]) -> Place:
+    """Set variables and callbacks to what was saved. Raises UserError for another model's."""
     path = folder / NAME
     if not path.exists():
-        return 0
+        return Place()
     with np.load(path) as saved:
         for i, variable in enumerate(variables):
-            variable.assign(saved[f"v{i}"])
+            value = saved[f"v{i}"] if f"v{i}" in saved.files else np.zeros(0)
+            if value.shape != tuple(variable.shape):
+                raise UserError(
+                    f"{path}: has {value.shape} where this model has {tuple(variable.shape)} "
+                    f"({variable.path}): it was saved by another model or optimizer"
+                )
+            variable.assign(value)
         for i, callback in enumerate(callbacks):
             prefix = f"c{i}_"
             names = [name for name in saved.files if name.startswith(prefix)]
             callback.restore({name[len(prefix) :]: saved[name] for name in names})
-        return int(saved["step"])
+        return Place(int(saved["step"]), int(saved["ended"]), float(saved["unfinished_loss"]))
 
 
 def remove(folder: Path) -> None:

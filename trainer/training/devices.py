@@ -18,6 +18,18 @@ def names_of(kind: str = "GPU") -> list[str]:
     return [f"{kind}:{i}" for i, _ in enumerate(tf.config.list_logical_devices(kind))]
 
 
+def out_of_memory() -> type[Exception]:
+    """What the backend raises when a device has not enough memory (JAX: also for other faults of
+    a device)."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.errors.JaxRuntimeError
+    import tensorflow as tf
+
+    return tf.errors.ResourceExhaustedError
+
+
 @contextmanager
 def shared(count: int, kind: str = "GPU") -> Iterator[Any]:
     """What is built inside is mirrored on `count` devices; yields TensorFlow's strategy, or None

@@ -61,9 +61,15 @@ class Loop:
 
         Raises Stopped and UserError.
         """
-        step = checkpoint.restore(self.folder, self._variables(), self._callbacks)
+        place = checkpoint.restore(self.folder, self._variables(), self._callbacks)
+        step = place.step
+        if place.ended == self.steps:  # by a callback
+            return
         if step:
             log.info("%s: resuming at step %d of %d", self.label, step, self.steps)
+        if np.isfinite(place.unfinished_loss) and self._end_round(step, place.unfinished_loss).stop:
+            self._save(step, self.steps)
+            return
         saved = time.monotonic()
         with stop_requests() as stop, progress(self.label, self.steps, step, "step") as bar:
             while step < self.steps:
@@ -86,7 +92,7 @@ class Loop:
                     current = self._end_round(step, loss)
                     bar.update(0, **current.figures)
                     if current.stop:
-                        self._save(self.steps)  # a killed run, started again, ends here too
+                        self._save(step, self.steps)  # a killed run ends here too
                         break
                 due = time.monotonic() - saved > CHECKPOINT_SECONDS
                 if stop.requested or step == self.steps or due:
@@ -98,12 +104,27 @@ class Loop:
                     )
 
     def _end_round(self, step: int, loss: float) -> Round:
-        current = Round(self.model, step, self.steps, {"loss": loss})
-        with self._averaged():
-            for callback in self._callbacks:
-                callback.on_round_end(current)
-        for callback in self._callbacks:
-            callback.before_next_round(current)
+        number = -(-step // self.round_steps)
+        current = Round(self.model, step, self.steps, {"loss": loss}, number, self.folder)
+        states = [callback.state() for callback in self._callbacks]  # as before this round
+        variables = [np.asarray(v) for v in self._variables()]
+        running: object = None
+        try:
+            with self._averaged():
+                for running in self._callbacks:
+                    running.on_round_end(current)
+            for running in self._callbacks:
+                running.before_next_round(current)
+        except (Stopped, UserError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            unfinished = checkpoint.Place(step, 0, loss)
+            checkpoint.save(self.folder, unfinished, variables, states)
+            name = type(getattr(running, "callback", running)).__name__
+            raise UserError(
+                f"{name} failed after step {step}: {type(error).__name__}: {error}; the run is "
+                "saved: mend it, and go on with the same command"
+            ) from error
         return current
 
     def _prefetched(self, start: int, end: int) -> Iterator[Batch]:
@@ -158,8 +179,10 @@ class Loop:
     def _variables(self) -> list[Any]:
         return [*self.model.variables, *self.optimizer.variables]
 
-    def _save(self, step: int) -> None:
-        checkpoint.save(self.folder, step, self._variables(), self._callbacks)
+    def _save(self, step: int, ended: int = 0) -> None:
+        states = [callback.state() for callback in self._callbacks]
+        place = checkpoint.Place(step, ended)
+        checkpoint.save(self.folder, place, self._variables(), states)
 
 
 def _of_any_size(tensor: Any) -> Any:

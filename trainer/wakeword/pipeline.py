@@ -7,9 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from trainer import experiment, models, package, page, rejected
+from trainer import models, package, page, rejected
 from trainer.audio.augment import Chain
 from trainer.models.streaming import StreamingSpec
+from trainer.record import record_of
 from trainer.run import Run
 from trainer.steps import write_record
 from trainer.store import Clips, build
@@ -162,10 +163,7 @@ class Pipeline:
         def make(out: Path, s: WakeWordSettings) -> None:
             from trainer.wakeword import learning
 
-            if s.keras_backend == "tensorflow":
-                learning.fit(s, prepared, out)
-            else:  # a process has one backend, and exporting needs TensorFlow
-                in_backend(s.keras_backend, learning.fit, s, prepared, out)
+            in_backend(s.keras_backend, learning.fit, s, prepared, out)
 
         return self.run.step("train", make, prepared, {"spec": self._spec}, version=2)
 
@@ -208,7 +206,7 @@ class Pipeline:
             parts["voices"] = self.given.voices
             parts["diversity"] = self.clips.diversity
             parts["recordings"] = inventory.summary(self.clips.own)
-            record = experiment.record(self.run, **parts, client=client)
+            record = record_of(self.run, **parts, client=client)
             write_record(packaged / "experiment.json", record)
             page.write(report.training_page(record, self.trained), packaged / "report.html")
             esphome.write(packaged / f"{name}.yaml", name)

@@ -12,10 +12,11 @@ from trainer.audio.spec_augment import other_voice
 from trainer.corpora.utterance import Utterance
 from trainer.errors import UserError
 from trainer.store import build
-from trainer.stt.batches import Batches, Changes, batch_of
-from trainer.stt.losses import Unusable, agreeing, ctc
-from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Joined, Mels, frames_needed
+from trainer.stt.batches import Changes, batch_of
+from trainer.stt.losses import Unusable
+from trainer.stt.preparation import Clips, Joined, Mels
 from trainer.text.alphabet import collapse
+from trainer.training.buckets import FRAMES_MULTIPLE, Batches, frames_needed
 from trainer.training.callbacks import (
     BestWeights,
     EarlyStopping,
@@ -24,6 +25,7 @@ from trainer.training.callbacks import (
     Round,
     Scored,
 )
+from trainer.training.ctc import agreeing, ctc
 from trainer.training.optimizers import ScaledRate
 
 
@@ -43,12 +45,12 @@ def clips(tmp_path, workers):
 
 
 def test_an_epoch_holds_each_clip_once_and_the_longest_come_first(clips):
-    batches = Batches(clips, 4, 1)
+    batches = Batches(clips.frames.index["length"], clips.features.frames(0.96), 4, 1)
     epoch = [batches.numbers(step) for step in range(batches.per_epoch)]
     drawn = np.concatenate(epoch)
     assert len(set(drawn.tolist())) == len(drawn) == 20
     assert set(epoch[0].tolist()) == {22, 21, 20, 19}
-    again = Batches(clips, 4, 1)
+    again = Batches(clips.frames.index["length"], clips.features.frames(0.96), 4, 1)
     assert np.array_equal(again.numbers(13), batches.numbers(13))
     lengths = clips.frames.index["length"][batches.numbers(7)]
     assert np.ptp(lengths) <= 2 * FRAMES_MULTIPLE
@@ -124,7 +126,7 @@ def test_views_that_disagree_cost_their_divergence_in_frames_that_are_there(rng)
 
 
 def test_what_does_not_fill_a_batch_changes(clips):
-    batches = Batches(clips, 4, 1)
+    batches = Batches(clips.frames.index["length"], clips.features.frames(0.96), 4, 1)
     counts = np.bincount(
         np.concatenate([batches.numbers(step) for step in range(40 * batches.per_epoch)]),
         minlength=23,
@@ -134,7 +136,7 @@ def test_what_does_not_fill_a_batch_changes(clips):
 
 
 def test_batches_of_so_many_frames_hold_each_clip_once(clips):
-    batches = Batches(clips, 4, 1, frames=600)
+    batches = Batches(clips.frames.index["length"], clips.features.frames(0.96), 4, 1, frames=600)
     lengths = clips.frames.index["length"]
     for epoch in range(20):
         drawn = [batches.numbers(epoch * batches.per_epoch + k) for k in range(batches.per_epoch)]

@@ -9,9 +9,10 @@ from trainer.audio.mfcc import AS_PUBLISHED
 from trainer.corpora.utterance import Utterance
 from trainer.store import build
 from trainer.stt.batches import Changes
-from trainer.stt.preparation import FRAMES_MULTIPLE, Clips, Mels
+from trainer.stt.preparation import Clips, Mels
 from trainer.stt.splicing import Words, alignments, bounds
 from trainer.text.alphabet import Alphabet, collapse
+from trainer.training.buckets import FRAMES_MULTIPLE
 
 ALPHABET = Alphabet(tuple(" abc"))
 WORD_FRAMES = 10

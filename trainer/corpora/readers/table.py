@@ -2,8 +2,9 @@
 
 Paths are relative to the file's folder, or absolute; a clip that is not there, but lies below the
 file's folder as its path ends, is found (tables of another machine). Columns `speaker` (or
-`client_id`) and `split` are used: where rows have the requested split, only those are read. Tables
-of Common Voice (`path` in clips/, `sentence`) are read too.
+`client_id`) and `split` are used: where rows have the requested split, only those are read; also
+`start`, `end` (seconds) and `channel` of manifests. Tables of Common Voice (`path` in clips/,
+`sentence`) are read too.
 """
 
 import json
@@ -23,17 +24,28 @@ OF_COMMON_VOICE = {"path", "sentence"}
 
 def read(path: Path) -> Iterator[Utterance]:
     """Rows in order. Raises UserError when the file or a column is missing."""
+    return (utterance for utterance, _ in read_rows(path))
+
+
+def read_rows(path: Path) -> Iterator[tuple[Utterance, dict[str, str]]]:
+    """As `read`, with all columns of each row."""
     moved: list[str] = []
     for row in _rows(path):
         file = row["wav_filename"].strip() if "wav_filename" in row else f"clips/{row['path']}"
         place = _place(path.parent, file)
         if place != path.parent / file:
             moved.append(file)
-        yield Utterance(
-            str(place),
-            row["transcript"] if "transcript" in row else row["sentence"],
-            (row.get("speaker") or row.get("client_id") or "").strip(),
-            (row.get("split") or "").strip(),
+        yield (
+            Utterance(
+                str(place),
+                row["transcript"] if "transcript" in row else row["sentence"],
+                (row.get("speaker") or row.get("client_id") or "").strip(),
+                (row.get("split") or "").strip(),
+                float(row.get("start") or 0),
+                float(row.get("end") or 0),
+                int(row.get("channel") or 0),
+            ),
+            row,
         )
     if moved:
         log.warning(

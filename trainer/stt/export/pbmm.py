@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trainer.audio.mfcc import CONTEXT, FILTERS, LOWEST_HZ, MFCCS
-from trainer.models.deepspeech import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, norm_names
+from trainer.models.speech.deepspeech import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, norm_names
 from trainer.stt.export.contract import Contract
 
 NEW_ATTRIBUTES = ("grad_a", "grad_b", "grad_x", "grad_y", "bad_indices_policy")

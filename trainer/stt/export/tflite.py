@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from trainer.audio.mfcc import CONTEXT, FILTERS, LOWEST_HZ, MFCCS
-from trainer.models.deepspeech import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, norm_names
+from trainer.models.speech.deepspeech import LSTM_BIAS, LSTM_KERNEL, NORM_EPSILON, norm_names
 from trainer.stt.export.contract import Contract
 from trainer.stt.export.flatbuffer import Writer, flex, pair, single
 

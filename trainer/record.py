@@ -12,7 +12,7 @@ from trainer.settings import S
 from trainer.steps import Record
 
 
-def record(run: Run[S], **more: Any) -> Record:
+def record_of(run: Run[S], **more: Any) -> Record:
     """Everything needed to make the same model again."""
     values = {name: _plain(getattr(run.settings, name)) for name in run.settings.names()}
     steps = {}

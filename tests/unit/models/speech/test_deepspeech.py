@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from trainer.models import deepspeech
-from trainer.models.deepspeech import shapes
+from trainer.models import recurrent as recurrent_layers
+from trainer.models.speech import deepspeech
+from trainer.models.speech.deepspeech import shapes
 
 
 def test_gradient_is_that_of_the_plain_loop(rng):
@@ -22,8 +23,11 @@ def test_gradient_is_that_of_the_plain_loop(rng):
             out.append(h)
         return tf.stack(out)
 
+    def both(fed, recurrent):
+        return recurrent_layers._side_by_side(recurrent_layers._lstm_tensorflow(), fed, recurrent)
+
     found = []
-    for recur in (plain, deepspeech._recur_tensorflow(), deepspeech._side_by_side):
+    for recur in (plain, recurrent_layers._lstm_tensorflow(), both):
         with tf.GradientTape() as tape:
             tape.watch([fed, recurrent])
             y = recur(fed, recurrent)

@@ -1,0 +1,155 @@
+"""What goes wrong in experiments: networks that do not fit, metrics, files, two processes."""
+
+import fcntl
+import json
+
+import keras
+import numpy as np
+import pytest
+import soundfile
+
+from trainer import Experiment, Optimizer, Trainer, callbacks, data, metrics, serializable
+from trainer.errors import UserError
+from trainer.experiment import evaluation
+from trainer.experiment.experiment import LOCK, carry_on, continue_run, load
+from trainer.experiment.folders import read_record
+from trainer.metrics.bootstrap import paired
+from trainer.models.speech.ctc import CtcModel
+
+
+@serializable
+class Dense(CtcModel):
+    """One layer; `extra` outputs too many, `loss_shape` for a loss that is none a clip."""
+
+    labels: tuple[str, ...]
+    bands: int = 20
+    extra: int = 0
+    halved: bool = False
+    sums: bool = False
+
+    def network(self):
+        features, frames = self.given()
+        x = features[:, ::2] if self.halved else features
+        x = keras.layers.Dense(len(self.labels) + 1 + self.extra)(x)
+        return keras.Model([features, frames], x)
+
+    def loss(self, targets, outputs):
+        found = super().loss(targets, outputs)
+        return keras.ops.sum(found) if self.sums else found
+
+
+@serializable
+class NotANumber(metrics.Metric):
+    name = "nothing"
+
+    def __call__(self, references, hypotheses):
+        return float("nan")
+
+
+@pytest.fixture
+def loaders(tmp_path, monkeypatch, rng):
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    rows = ["wav_filename,transcript,split"]
+    for n in range(12):
+        soundfile.write(tmp_path / f"{n}.wav", 0.2 * rng.normal(size=8000), 16_000)
+        rows.append(f"{n}.wav,{'ab' if n % 2 else 'b'},{'dev' if n < 3 else 'train'}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    processor = data.AudioProcessor("log_mel_20")
+    train = data.AudioDataset("clips.csv", processor, "train")
+    return train.loader(4.0), data.AudioDataset("clips.csv", processor, "dev").loader()
+
+
+def trainer_of(loaders, model=None, **more):
+    train, dev = loaders
+    more = {"epochs": 2, "optimizer": Optimizer(schedule="constant", average=False), **more}
+    return Trainer(model or Dense(train.dataset.labels), train, dev, **more)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"extra": 1}, r"outputs of shape \(1, \d+, 5\) instead of \(1, \d+, 4\)"),
+        ({"halved": True}, r"outputs of shape .* output_frames\(frames\), labels and one blank"),
+        ({"sums": True}, r"Dense\.loss returns \(\) instead of one number a clip"),
+    ],
+)
+def test_a_network_that_does_not_fit_is_told_before_training(loaders, given, message):
+    trainer = trainer_of(loaders, Dense(loaders[0].dataset.labels, **given))
+    with pytest.raises(UserError, match=message):
+        Experiment("wrong").run(trainer)
+
+
+def test_bands_and_labels_must_agree(loaders):
+    with pytest.raises(UserError, match="give the model bands=20"):
+        trainer_of(loaders, Dense(loaders[0].dataset.labels, 40))
+    with pytest.raises(UserError, match="labels that the model has not: b"):
+        trainer_of(loaders, Dense((" ", "a")))
+
+
+def test_a_metric_that_is_not_a_number_is_left_out(loaders):
+    run = Experiment("nan").run(trainer_of(loaders, metrics=[NotANumber()]))
+    assert "metric nothing is nan after step" in (run / "training.log").read_text()
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert all("val_nothing" not in row for row in rows)
+    assert read_record(run)["status"] == "finished"
+
+
+def test_early_stop_and_more_epochs(loaders):
+    """A run that ended early goes on from where it was, not from where it would have ended."""
+    stop = callbacks.EarlyStopping(patience=1, min_delta=1e9)
+    run = Experiment("early").run(trainer_of(loaders, callbacks=[stop], epochs=9))
+    steps = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert len(steps) == 2
+    continue_run(run, epochs=12)
+    more = [json.loads(line)["step"] for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert more[:3] == [*steps, steps[-1] + steps[0]]
+    with pytest.raises(UserError, match="has 12 epochs already"):
+        continue_run(run, epochs=3)
+    with pytest.raises(UserError, match="finished; --epochs with more than 12"):
+        continue_run(run)
+
+
+def test_two_processes_and_changed_files(loaders, tmp_path, rng):
+    trainer = trainer_of(loaders)
+    run = Experiment("locked").run(trainer)
+    with (run / LOCK).open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(UserError, match="another process is continuing this run"):
+            carry_on(run, trainer, "locked", 0)
+    soundfile.write(tmp_path / "7.wav", 0.1 * rng.normal(size=8000), 16_000)
+    with pytest.raises(UserError, match=r"train: 1 of 9 files (.|\n)*7\.wav .*--changed-data"):
+        continue_run(run, epochs=3)
+    continue_run(run, epochs=3, changed_data=True)
+    assert read_record(run)["sessions"] == 2
+
+
+def test_a_run_without_its_data(loaders, tmp_path):
+    run = Experiment("moved").run(trainer_of(loaders))
+    (tmp_path / "clips.csv").rename(tmp_path / "other.csv")
+    with pytest.raises(UserError, match=r"clips\.csv: no such file"):
+        continue_run(run, epochs=3)
+    root = {str(tmp_path / "clips.csv"): str(tmp_path / "other.csv")}
+    assert load(run, roots=root).epochs == 2
+
+
+def test_paired_bootstrap(rng):
+    """An interval that holds the difference; 10,000 draws over 2,000 clips."""
+    total = np.full(2000, 10.0)
+    better, worse = (rng.binomial(10, p, 2000).astype(float) for p in (0.10, 0.12))
+    difference, low, high, p = paired(np.stack([better, total], 1), np.stack([worse, total], 1))
+    assert low < -0.02 < high
+    assert low < difference < high < 0
+    assert p < 0.01
+    same = np.stack([better, total], 1)
+    assert paired(same, same) == (0, 0, 0, 1)
+
+
+def test_differences_need_the_same_clips(loaders):
+    run = Experiment("one").run(trainer_of(loaders))
+    found = evaluation.of_run(run)["validation"]
+    assert evaluation.difference(found, found).p_value == 1
+    other = evaluation.Evaluation("x", ["elsewhere.wav"], [""], [1.0], ["a"], ["b"],
+                                  np.ones((1, 2)), np.ones((1, 2)))  # fmt: skip
+    assert evaluation.difference(found, other) is None

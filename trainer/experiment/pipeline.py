@@ -1,0 +1,211 @@
+"""Settings -> trainer -> run, and the evaluation that ends it."""
+
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from trainer import models, page
+from trainer.data.dataset import AudioDataset
+from trainer.data.processor import AudioProcessor, Augmentation, SpecAugment, Tempo, Waveforms
+from trainer.errors import UserError
+from trainer.experiment import callbacks, evaluation, experiment, provenance, report
+from trainer.experiment.experiment import Experiment, load
+from trainer.experiment.folders import find, read_json, read_record, runs, weights_of
+from trainer.experiment.settings import ExperimentSettings
+from trainer.experiment.trainer import Optimizer, Trainer
+from trainer.log import log
+from trainer.machine import check_gpu
+from trainer.models.speech.base import GREEDY, Decoding
+from trainer.serialization import Deserializer
+
+FEATURES = {"deepspeech": "mfcc_26"}
+OTHERS = "log_mel_80"
+WAYS_OUT = (
+    "-e KERAS_BACKEND=jax uses it, in an image built with ACCELERATOR=jax-cuda; "
+    "-e CUDA_VISIBLE_DEVICES=-1 trains on the processor"
+)
+
+
+def run(s: ExperimentSettings) -> Path:
+    """Train as the settings say, evaluate, and write the report. Raises UserError and Stopped."""
+    check_gpu(s.keras_backend, WAYS_OUT)
+    trainer = _defined(s) if s.definition is not None else trainer_of(s)
+    made = Experiment(s.name or s.model, s.random_seed, s.data_dir / "output", s.script)
+    folder = made.run(trainer)
+    return finish(folder, trainer, s.test_files, s.beam_width)
+
+
+def _defined(s: ExperimentSettings) -> Trainer:
+    """The trainer of a definition.json, with the classes of a script."""
+    assert s.definition is not None
+    if s.script is not None:
+        provenance.use_code(s.script.absolute().parent)
+    found = Deserializer(script=s.script and s.script.absolute()).read(read_json(s.definition))
+    if not isinstance(found, Trainer):
+        raise UserError(f"{s.definition}: holds no trainer")
+    return found
+
+
+def trainer_of(s: ExperimentSettings) -> Trainer:
+    """The trainer that the settings describe. Raises UserError."""
+    if not s.train_files:
+        raise UserError("nothing to train on: give TRAIN_FILES, a table of clips (CSV)")
+    features = s.features or FEATURES.get(s.model, OTHERS)
+    processor = AudioProcessor(features, s.normalize, _augmentations(s))
+    split = "" if s.dev_files else "train"
+    train = AudioDataset(Path(s.train_files), processor, split)
+    dev = AudioDataset(
+        Path(s.dev_files or s.train_files), processor, "" if s.dev_files else "dev", train.labels
+    )
+    return Trainer(
+        network_of(s, train.labels, processor.bands),
+        train.loader(s.batch_seconds),
+        dev.loader(),
+        callbacks=_callbacks(s),
+        epochs=s.epochs,
+        optimizer=Optimizer(s.optimizer, s.learning_rate, s.schedule, weight_decay=s.weight_decay),
+        average_best=s.average_best,
+        mixed_precision=s.automatic_mixed_precision,
+        gpus=s.gpus,
+    )
+
+
+def _augmentations(s: ExperimentSettings) -> tuple[Augmentation, ...]:
+    found: list[Augmentation] = []
+    if s.noises or s.rooms:
+        found.append(Waveforms(s.rooms, s.noises))
+    if s.tempo:
+        found.append(Tempo(s.tempo))
+    if s.masks:
+        found.append(SpecAugment(s.masks, band_masks=s.masks))
+    return tuple(found)
+
+
+def network_of(s: ExperimentSettings, labels: tuple[str, ...], bands: int) -> Any:
+    """The model of the zoo with the parameters that are given. Raises UserError."""
+    kind = getattr(models, s.model)
+    known = [name for name in inspect.signature(kind).parameters if name not in ("labels", "bands")]
+    if strange := sorted(set(s.parameters) - set(known)):
+        raise UserError(
+            f"NETWORK: {s.model} has no {', '.join(strange)}; it has {', '.join(known)}"
+        )
+    return kind(labels=labels, bands=bands, **s.parameters)
+
+
+def _callbacks(s: ExperimentSettings) -> list[callbacks.Callback]:
+    found: list[callbacks.Callback] = [callbacks.TextComparison(8), callbacks.EpochEstimate()]
+    if s.patience:
+        found.append(callbacks.EarlyStopping(patience=s.patience))
+    if s.model == "tds":
+        found.append(callbacks.ReleaseWindow())
+    return found
+
+
+def finish(folder: Path, trainer: Trainer, test_files: str = "", beam: int = 1) -> Path:
+    """Evaluate the result on a test set, if there is one; write report.html."""
+    if test_files:
+        network = trainer.loaded(weights_of(folder))
+        dataset = evaluation.dataset_for(trainer, Path(test_files))
+        for name, decoding in (("test", GREEDY), (f"test-beam{beam}", Decoding(beam))):
+            if decoding.beam > 1 or decoding is GREEDY:
+                found = evaluation.evaluate(trainer, network, dataset.loader(), name, decoding)
+                evaluation.write(folder, found)
+    for found in evaluation.of_run(folder).values():
+        _log(found)
+    page.write(report.of_runs([folder]), folder / "report.html")
+    log.info("Run: %s", folder)
+    return folder
+
+
+def _log(found: evaluation.Evaluation) -> None:
+    figures = found.figures()
+    low, high = figures["wer_interval"]
+    log.info(
+        f"{found.name}: WER {100 * figures['wer']:.1f} % ({100 * low:.1f} to {100 * high:.1f}), "
+        f"CER {100 * figures['cer']:.1f} %, {figures['clips']} clips"
+    )
+
+
+def go_on(
+    name: str,
+    output: Path,
+    epochs: int | None,
+    moved: Mapping[str, str],
+    roots: Mapping[str, str],
+    changed_data: bool,
+) -> Path:
+    """Continue a run, and evaluate it."""
+    folder = find(name, output)
+    experiment.continue_run(folder, epochs, moved, roots, changed_data)
+    return finish(folder, load(folder, moved, roots))
+
+
+def evaluate(
+    name: str, output: Path, table: Path, decoding: Decoding, split: str, roots: Mapping[str, str]
+) -> Path:
+    """Evaluate a run on a table of clips; returns the file with the figures."""
+    folder = find(name, output)
+    trainer = load(folder, roots=roots)
+    network = trainer.loaded(weights_of(folder))
+    dataset = evaluation.dataset_for(trainer, table, split)
+    way = f"-beam{decoding.beam}" if decoding.beam > 1 else ""
+    way += "-scorer" if decoding.scorer else ""
+    part = f"-{split}" if split else ""
+    found = evaluation.evaluate(
+        trainer, network, dataset.loader(), f"{table.stem}{part}{way}", decoding
+    )
+    _log(found)
+    return evaluation.write(folder, found)
+
+
+def export(name: str, output: Path, target: Path | None, roots: Mapping[str, str]) -> Path:
+    """A run's network for sherpa-onnx in `target` (default: sherpa/ in its folder)."""
+    from trainer.experiment.export import export as write
+
+    folder = find(name, output)
+    trainer = load(folder, roots=roots)
+    out = target or folder / "sherpa"
+    write(trainer, trainer.loaded(weights_of(folder)), out, read_record(folder)["name"])
+    return out
+
+
+def compare(names: list[str], output: Path, target: Path) -> Path:
+    """The page that shows runs side by side. Raises UserError for more than report.MOST."""
+    folders = [find(name, output) for name in names]
+    page.write(report.of_runs(folders), target)
+    return target
+
+
+def listed(output: Path) -> list[str]:
+    """A line a run."""
+    lines = []
+    for folder in runs(output):
+        record = read_record(folder)
+        wer = record.get("last", {}).get("val_wer")
+        figure = "" if wer is None else f"val_wer {100 * wer:5.1f} %"
+        lines.append(
+            f"{folder.name:44} {record['status']:9} {record.get('epochs', 0):4} epochs  {figure}"
+        )
+    return lines or [f"no runs in {output}"]
+
+
+def shown(name: str, output: Path) -> list[str]:
+    """Lines about one run: what made it, its data, its figures."""
+    folder = find(name, output)
+    record = read_record(folder)
+    lines = [f"{folder}", f"status: {record['status']}  {record.get('error', '')}".rstrip()]
+    for key in ("started", "finished", "voicekiln", "backend", "seed", "epochs", "sessions",
+                "seconds", "parameters"):  # fmt: skip
+        if key in record:
+            lines.append(f"{key}: {record[key]}")
+    lines.append(f"command: {' '.join(record.get('command', []))}")
+    for part, found in record.get("data", {}).items():
+        lines.append(
+            f"{part}: {found['clips']} clips, {found['hours']} h, {found['rejected']} rejected, "
+            f"{found['path']} (SHA-256 {found['sha256'][:12]})"
+        )
+    lines += [f"{key} = {value}" for key, value in report.flat(folder).items()]
+    for one in evaluation.of_run(folder).values():
+        lines.append(f"{one.name}: WER {100 * one.wer:.2f} %, {len(one.paths)} clips")
+    return lines

@@ -1,0 +1,189 @@
+"""Models that write label by label with attention: targets, loss, beam search.
+
+Labels are followed by one index for the end and one for the start of a text.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from trainer.data.batch import Batch
+from trainer.models.recurrent import Tensor
+from trainer.models.speech.base import GREEDY, Decoding, SpeechModel, decoded
+
+STEPS_MULTIPLE = 32  # prefixes are padded to it: few sizes
+MOST_LABELS = 0.4  # labels a frame of input, at most, in what is decoded
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What decoding uses: `encoder` (features, frames) -> (memory, used); `decoder` (memory, used,
+    labels so far) -> logits of the next label after each."""
+
+    encoder: keras.Model
+    decoder: keras.Model
+
+
+class AttentionModel(SpeechModel):
+    """Base: logits (clips, labels, classes) of each next label, given those before it."""
+
+    label_smoothing: float = 0.1
+
+    @property
+    def end(self) -> int:
+        """Index of the end of a text."""
+        return len(self.labels)
+
+    @property
+    def start(self) -> int:
+        """Index before the first label."""
+        return len(self.labels) + 1
+
+    @property
+    def classes(self) -> int:
+        """Outputs: the labels and the end."""
+        return len(self.labels) + 1
+
+    def joined(self, encoder: keras.Model, decoder: keras.Model) -> keras.Model:
+        """The network for training, of the parts."""
+        features, frames = self.given()
+        before = keras.Input((None,), dtype="int32", name="labels")
+        memory, mask = encoder([features, frames])
+        network = keras.Model([features, frames, before], decoder([memory, mask, before]))
+        object.__setattr__(network, "parts", Parts(encoder, decoder))
+        return network
+
+    def inputs(self, batch: Batch) -> tuple[np.ndarray, ...]:
+        before = np.full(_shape(batch), self.start, np.int32)
+        for row, text in enumerate(batch.labels):
+            before[row, 1 : len(text) + 1] = text
+        return batch.features, batch.frames, before
+
+    def targets(self, batch: Batch) -> np.ndarray:
+        """(clips, steps): labels and the end, then -1."""
+        wanted = np.full(_shape(batch), -1, np.int32)
+        for row, text in enumerate(batch.labels):
+            wanted[row, : len(text)] = text
+            wanted[row, len(text)] = self.end
+        return wanted
+
+    def loss(self, targets: Any, outputs: Any) -> Tensor:
+        """Cross-entropy of all labels of a clip (Szegedy et al. 2016: smoothed)."""
+        targets, given = ops.cast(targets, "int32"), ops.cast(targets >= 0, "float32")
+        logits = ops.log_softmax(ops.cast(outputs, "float32"))
+        wanted = ops.one_hot(ops.maximum(targets, 0), self.classes)
+        right = ops.sum(wanted * logits, -1)
+        smooth = self.label_smoothing
+        return -ops.sum(((1 - smooth) * right + smooth * ops.mean(logits, -1)) * given, 1)
+
+    def transcripts(
+        self, network: keras.Model, batch: Batch, outputs: Any, decoding: Decoding = GREEDY
+    ) -> list[str]:
+        parts: Parts = network.parts
+        memory, mask = (
+            np.asarray(x) for x in parts.encoder.predict_on_batch([batch.features, batch.frames])
+        )
+        most = np.maximum(4, (batch.frames * MOST_LABELS).astype(int))
+        if decoding.beam == 1:
+            found = self._greedy(parts.decoder, memory, mask, most)
+        else:
+            found = [
+                self._beam(
+                    parts.decoder, memory[i : i + 1], mask[i : i + 1], int(most[i]), decoding
+                )
+                for i in range(len(batch))
+            ]
+        return [decoded(self.labels, labels) for labels in found]
+
+    def _greedy(
+        self, decoder: keras.Model, memory: np.ndarray, mask: np.ndarray, most: np.ndarray
+    ) -> list[list[int]]:
+        found: list[list[int]] = [[] for _ in most]
+        open_ = np.ones(len(most), bool)
+        for step in range(int(most.max())):
+            best = self._next(decoder, memory, mask, found, step).argmax(-1)
+            for row in np.flatnonzero(open_):
+                if best[row] == self.end or step >= most[row]:
+                    open_[row] = False
+                else:
+                    found[row].append(int(best[row]))
+            if not open_.any():
+                break
+        return found
+
+    def _beam(
+        self,
+        decoder: keras.Model,
+        memory: np.ndarray,
+        mask: np.ndarray,
+        most: int,
+        decoding: Decoding,
+    ) -> list[int]:
+        """The best finished text by score / length ** length_bonus (Wu et al. 2016)."""
+        width, power = decoding.beam, decoding.length_bonus
+        memory, mask = np.repeat(memory, width, 0), np.repeat(mask, width, 0)
+        beam: list[tuple[float, list[int]]] = [(0.0, [])]
+        finished: list[tuple[float, list[int]]] = []
+        for step in range(most):
+            prefixes = [labels for _, labels in beam]
+            rows = prefixes + [[0] * step] * (width - len(beam))  # the batch keeps its size
+            scores = self._next(decoder, memory, mask, rows, step)[: len(beam)]
+            total = np.array([score for score, _ in beam])[:, None] + scores
+            after: list[tuple[float, list[int]]] = []
+            for place in np.argsort(-total, axis=None)[: 2 * width]:
+                row, label = divmod(int(place), self.classes)
+                score = float(total[row, label])
+                if label == self.end:
+                    finished.append((score / (step + 1) ** power, prefixes[row]))
+                elif len(after) < width:
+                    after.append((score, [*prefixes[row], label]))
+            beam = after
+            best = max((score for score, _ in finished), default=-np.inf)
+            if not beam or beam[0][0] / most**power < best:
+                break
+        finished += [(score / max(len(text), 1) ** power, text) for score, text in beam]
+        return max(finished)[1]
+
+    def _next(
+        self,
+        decoder: keras.Model,
+        memory: np.ndarray,
+        mask: np.ndarray,
+        prefixes: Sequence[list[int]],
+        step: int,
+    ) -> np.ndarray:
+        """Log probabilities (rows, classes) of what follows prefixes of up to `step` labels."""
+        before = np.full((len(prefixes), _padded(step + 1)), self.start, np.int32)
+        for row, labels in enumerate(prefixes):
+            before[row, 1 : len(labels) + 1] = labels
+        logits = np.asarray(decoder.predict_on_batch([memory, mask, before]), np.float64)[:, step]
+        peak = logits.max(-1, keepdims=True)
+        return np.asarray(logits - peak - np.log(np.exp(logits - peak).sum(-1, keepdims=True)))
+
+
+def embedded(before: Tensor, classes: int, width: int) -> Tensor:
+    """Labels so far as vectors. (A product, whose gradient is dense: the sparse one of an embedding
+    makes Adam's moments differ between TensorFlow and JAX.)"""
+    one_hot = ops.one_hot(before, classes)
+    return keras.layers.Dense(width, use_bias=False, name="embedding")(one_hot)
+
+
+def _padded(steps: int) -> int:
+    return -(-steps // STEPS_MULTIPLE) * STEPS_MULTIPLE
+
+
+def _shape(batch: Batch) -> tuple[int, int]:
+    longest = max(map(len, batch.labels))
+    return len(batch), _padded(longest + 1)
+
+
+def attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+    """Dot-product attention (Luong et al. 2015): (b, steps, n), (b, t, n), (b, t, m), mask
+    (b, t, 1) -> (b, steps, m)."""
+    scores = ops.matmul(query, ops.transpose(keys, (0, 2, 1))) / np.sqrt(keys.shape[-1])
+    scores = scores + (1 - ops.transpose(mask, (0, 2, 1))) * -1e9
+    return ops.matmul(ops.softmax(scores), values)

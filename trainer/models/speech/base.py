@@ -1,0 +1,144 @@
+"""What the trainer asks of a speech model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from trainer.data.batch import Batch
+from trainer.errors import UserError
+from trainer.models.recurrent import Tensor
+from trainer.training.ctc import finite_gradient
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How outputs become text. `beam`: hypotheses that are followed; 1 is greedy. `scorer`: a
+    .scorer file for CTC models. `length_bonus`: power of the length by which scores of attention
+    models are divided."""
+
+    beam: int = 1
+    scorer: Path | None = None
+    length_bonus: float = 0.7
+
+
+GREEDY = Decoding()
+
+
+class SpeechModel:
+    """Base of the zoo: features of clips -> text. Subclasses are serializable classes with at
+    least these two fields, and `network`."""
+
+    __serializable_base__: ClassVar[bool] = True
+
+    labels: tuple[str, ...]
+    bands: int
+
+    def network(self) -> keras.Model:
+        """A new network, with the outputs that `loss` and `transcripts` take."""
+        raise NotImplementedError
+
+    def inputs(self, batch: Batch) -> tuple[np.ndarray, ...]:
+        """What the network takes."""
+        return batch.features, batch.frames
+
+    def targets(self, batch: Batch) -> Any:
+        """What `loss` takes."""
+        raise NotImplementedError
+
+    def loss(self, targets: Any, outputs: Any) -> Tensor:
+        """Loss of each clip, (clips,)."""
+        raise NotImplementedError
+
+    def evaluation_loss(self, targets: Any, outputs: Any) -> Tensor:
+        """Loss of each clip outside of training."""
+        return self.loss(targets, outputs)
+
+    def transcripts(
+        self, network: keras.Model, batch: Batch, outputs: Any, decoding: Decoding = GREEDY
+    ) -> list[str]:
+        """Texts of the clips. `outputs`: of the network for the batch."""
+        raise NotImplementedError
+
+    @property
+    def views(self) -> int:
+        """How often each clip is in a training batch, augmented in different ways."""
+        return 1
+
+    def fewest_frames(self, labels: np.ndarray) -> int:
+        """Frames that a clip with these labels must have."""
+        return 1
+
+    def given(self) -> tuple[Tensor, Tensor]:
+        """Inputs of a network: features (clips, frames, bands), frames (clips,)."""
+        features = keras.Input((None, self.bands), name="features")
+        return features, keras.Input((), dtype="int32", name="frames")
+
+
+class Network(keras.Model):
+    """A network that is trained by the loss of its model, whatever its outputs are."""
+
+    model: SpeechModel
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Mean of the clips' losses, weighted; finite, and without a gradient from clips whose
+        loss is not."""
+        each = self.model.loss(y, keras.tree.map_structure(finite_gradient, y_pred))
+        if len(each.shape) != 1:
+            raise UserError(
+                f"{type(self.model).__name__}.loss returns {tuple(each.shape)} instead of one "
+                "number a clip, (clips,)"
+            )
+        each = ops.where(ops.isfinite(each), each, 0.0)
+        return ops.mean(each if sample_weight is None else each * sample_weight)
+
+
+def network_of(model: SpeechModel) -> Network:
+    """The network of a model, ready for training. Raises UserError."""
+    plain = model.network()
+    if len(plain.inputs) < 2:
+        raise UserError(f"{type(model).__name__}.network takes only {len(plain.inputs)} input(s)")
+    network = Network(plain.inputs, plain.outputs if len(plain.outputs) > 1 else plain.outputs[0])
+    object.__setattr__(network, "model", model)  # not one of its layers
+    object.__setattr__(network, "parts", getattr(plain, "parts", None))
+    return network
+
+
+def used(frames: Tensor, like: Tensor) -> Tensor:
+    """(clips,), (clips, time, ...) -> (clips, time, 1): 1 up to the end of each clip, then 0."""
+    places = ops.arange(ops.shape(like)[1])
+    return ops.cast(places[None, :, None] < ops.cast(frames, "int32")[:, None, None], like.dtype)
+
+
+class Used(keras.layers.Layer):
+    """`used` as a layer."""
+
+    def call(self, frames: Tensor, like: Tensor) -> Tensor:
+        return used(frames, like)
+
+    def compute_output_shape(self, frames_shape: Any, like_shape: Any) -> tuple[Any, ...]:
+        """(clips, time, 1)."""
+        return (*like_shape[:2], 1)
+
+
+def halved(frames: Any, times: int = 1) -> Any:
+    """Frames after `times` steps of two that keep the last, partial one."""
+    for _ in range(times):
+        frames = (frames + 1) // 2
+    return frames
+
+
+def decoded(labels: Sequence[str], indices: Sequence[int]) -> str:
+    """Text of label indices."""
+    return "".join(labels[i] for i in indices)
