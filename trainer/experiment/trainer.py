@@ -145,7 +145,7 @@ class Trainer:
                 one.begin(context)
         loop = Loop(
             network, self._batch, steps, rounds, folder, callbacks, optimizer, None,
-            jit_compile=keras.backend.backend() == "jax", strategy=strategy,
+            jit_compile=keras.backend.backend() == "jax", any_size=True, strategy=strategy,
         )  # fmt: skip
         loop.run()
         if best.best:

@@ -59,7 +59,7 @@ def agreeing(weight: float, targets: Tensor, logits: Tensor) -> Tensor:
     outputs = ops.log_softmax(logits)
     one, other = ops.split(outputs, 2)
     frames = ops.cast(targets, "int32")[:, 0]
-    used = ops.cast(ops.arange(logits.shape[1])[None] < frames[:, None], logits.dtype)
+    used = ops.cast(ops.arange(ops.shape(logits)[1])[None] < frames[:, None], logits.dtype)
     wanted = ops.stop_gradient(ops.concatenate([other, one], 0))
     divergence = ops.sum(ops.exp(wanted) * (wanted - outputs), 2)
     return ctc(targets, logits) + weight * ops.sum(divergence * used, 1)

@@ -186,10 +186,13 @@ class Loop:
 
 
 def _of_any_size(tensor: Any) -> Any:
-    """The signature of tensors of this kind and rank."""
+    """The signature of tensors of this kind and rank; features keep their width."""
     import tensorflow as tf
 
-    return tf.TensorSpec([None] * len(tensor.shape), tensor.dtype)
+    sizes: list[int | None] = [None] * len(tensor.shape)
+    if tensor.dtype.is_floating and len(sizes) > 2:
+        sizes[-1] = tensor.shape[-1]
+    return tf.TensorSpec(sizes, tensor.dtype)
 
 
 @dataclass

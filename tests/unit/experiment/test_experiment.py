@@ -96,6 +96,31 @@ def test_a_metric_that_is_not_a_number_is_left_out(loaders):
     assert read_record(run)["status"] == "finished"
 
 
+@serializable
+class Raises(callbacks.Callback):
+    """Raises after the second round, the first time."""
+
+    times: int = 1
+
+    def on_round_end(self, current):
+        if current.number == 2 and Raises.times:
+            Raises.times -= 1
+            raise ZeroDivisionError("as asked")
+
+
+def test_a_callback_that_raises_is_named_and_the_run_goes_on(loaders):
+    trainer = trainer_of(loaders, callbacks=[Raises(), callbacks.History()], epochs=4)
+    with pytest.raises(UserError, match="Raises failed after step .*: ZeroDivisionError: as asked"):
+        Experiment("raises").run(trainer)
+    run = Experiment("raises").run(trainer_of(loaders, callbacks=[Raises(), callbacks.History()],
+                                              epochs=4))  # fmt: skip
+    assert read_record(run)["sessions"] == 2
+    other = Experiment("whole").run(trainer_of(loaders, callbacks=[Raises(), callbacks.History()],
+                                               epochs=4))  # fmt: skip
+    assert (run / "weights.npz").read_bytes() == (other / "weights.npz").read_bytes()
+    assert (run / "metrics.jsonl").read_text() == (other / "metrics.jsonl").read_text()
+
+
 def test_early_stop_and_more_epochs(loaders):
     """A run that ended early goes on from where it was, not from where it would have ended."""
     stop = callbacks.EarlyStopping(patience=1, min_delta=1e9)
