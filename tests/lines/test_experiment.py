@@ -86,7 +86,7 @@ print(Experiment("tones", seed=3).run(trainer))
 OFTEN = """
 import runpy
 from trainer.training import loop
-loop.CHECKPOINT_SECONDS = 0
+loop.CHECKPOINT_SECONDS = 0  # after every step
 runpy.run_path("tones.py", run_name="__main__")
 """
 TONES = {"a": 400, "b": 900, "c": 1700, " ": 0}
@@ -165,22 +165,30 @@ def test_what_a_run_keeps(whole):
     assert not list(whole.rglob("*.pkl"))
 
 
+def wait_for_checkpoint(output, process):
+    """Until the next one is saved."""
+
+    def saved():
+        return [path.stat().st_mtime_ns for path in output.glob("*/checkpoint.npz")]
+
+    before = saved()
+    while saved() in ([], before):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.002)
+
+
 def test_killed_runs_go_on_bit_by_bit(home, whole, tmp_path):
     shutil.copytree(home, tmp_path / "b", ignore=shutil.ignore_patterns("output"))
-    draw, killed = random.Random(4), 0
-    while killed < 2:
+    draw, output = random.Random(4), tmp_path / "b/data/output"
+    for checkpoints in (1, draw.randint(2, 6), draw.randint(2, 6)):
         process = started(tmp_path / "b", "-c", OFTEN)
-        log, deadline = tmp_path / "b/data/output", time.monotonic() + draw.uniform(6, 14)
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.05)
-        if process.poll() is not None:
-            break
+        for _ in range(checkpoints):
+            wait_for_checkpoint(output, process)
+        time.sleep(draw.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
-        process.wait()
-        killed += 1
-    assert killed
+        assert process.wait() == -signal.SIGKILL
     other = finished(tmp_path / "b", "tones.py")
-    assert len(runs(log)) == 1
+    assert len(runs(output)) == 1
     assert equal(whole, other)
     same = [(run / "metrics.jsonl").read_text() for run in (whole, other)]
     assert same[0] == same[1]

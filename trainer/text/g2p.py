@@ -30,12 +30,13 @@ def train(lexicon: Mapping[str, Sequence[str]], path: Path) -> None:
 
     The alignment runs in one thread and has no randomness: the same lexicon gives the same model.
     """
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        listed = Path(folder) / "lexicon.txt"
+    with tempfile.TemporaryDirectory() as name:  # not beside `path`: a kill would leave it there
+        folder = Path(name)
+        listed = folder / "lexicon.txt"
         rows = ((word, p) for word in sorted(lexicon) for p in lexicon[word])
         listed.write_text("".join(f"{word}\t{p}\n" for word, p in rows), encoding="ascii")
-        _run(["phonetisaurus-train", "--lexicon", str(listed), "--seq2_del"], Path(folder))
-        shutil.copyfile(Path(folder) / "train" / "model.fst", path)
+        _run(["phonetisaurus-train", "--lexicon", str(listed), "--seq2_del"], folder)
+        shutil.copyfile(folder / "train" / "model.fst", path)
 
 
 def predict(model: Path, words: Sequence[str]) -> dict[str, tuple[tuple[str, ...], float]]:

@@ -48,6 +48,22 @@ class Callback:
         """Called next, with the trained weights back in the model; it may change the model."""
 
 
+class RunningFigures(Callback):
+    """Keras' running means over a round, such as the loss: a run that was killed within a round
+    goes on with them."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+
+    def state(self) -> State:
+        return {str(i): np.asarray(v) for i, v in enumerate(self.model.metrics_variables)}
+
+    def restore(self, state: State) -> None:
+        for i, variable in enumerate(self.model.metrics_variables):
+            if str(i) in state:
+                variable.assign(state[str(i)])
+
+
 @dataclass
 class Scored:
     """The weights of one round and its score."""

@@ -23,7 +23,7 @@ from trainer import signals
 from trainer.errors import Stopped, UserError
 from trainer.log import log, progress
 from trainer.training import checkpoint, devices
-from trainer.training.callbacks import Callback, KerasCallback, Round
+from trainer.training.callbacks import Callback, KerasCallback, Round, RunningFigures
 
 AHEAD = 4  # batches made before they are needed
 REPORT_STEPS = 25
@@ -55,6 +55,7 @@ class Loop:
         self._callbacks = [
             one if isinstance(one, Callback) else KerasCallback(one) for one in self.callbacks
         ]
+        self._callbacks.append(RunningFigures(self.model))
 
     def run(self) -> None:
         """Train to the last step, from the checkpoint if there is one.
@@ -75,7 +76,8 @@ class Loop:
             while step < self.steps:
                 end = min((step // self.round_steps + 1) * self.round_steps, self.steps)
                 loss_value: Any = 0.0
-                self.model.reset_metrics()
+                if step % self.round_steps == 0:
+                    self.model.reset_metrics()
                 for batch in self._prefetched(step, end):
                     loss_value = self._train_step(batch)
                     step += 1
@@ -83,6 +85,9 @@ class Loop:
                         break
                     if step % REPORT_STEPS == 0:
                         bar.update(REPORT_STEPS)
+                    if step < end and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                        self._save(step)
+                        saved = time.monotonic()
                 loss = float(loss_value)  # Keras' running mean over the round
                 if not np.isfinite(loss):
                     raise UserError(
