@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from trainer import DATA_FOLDER
@@ -70,6 +71,16 @@ def _gpus() -> list[tuple[str, str]]:
     lines = done.stdout.splitlines() if done.returncode == 0 else []
     rows = [line.split(", ") for line in lines if line]
     return [(row[0], row[1]) for row in rows if len(row) == 2]
+
+
+def check_backend(name: str) -> None:
+    """Raises UserError when the library that Keras shall run on is not installed."""
+    if find_spec(name) is None:
+        raise UserError(
+            f"KERAS_BACKEND={name}: {name} is not in the Python environment: start the wakeword "
+            f"container with -e KERAS_BACKEND={name}, or build the train image with "
+            f"ACCELERATOR={name}-cpu or {name}-cuda"
+        )
 
 
 def check_gpu(backend: str, ways_out: str) -> None:

@@ -1,12 +1,10 @@
 """The finished folder of a run: files appear together or not at all, and once."""
 
-import itertools
 import shutil
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 
-from trainer.steps import lock
+from trainer.steps import lock, new_folder
 
 DELIVERED = "delivered"  # in a step: where its files were delivered to
 
@@ -23,9 +21,7 @@ def deliver(
     with lock(step.parents[1] / "output.lock", "package"):
         if pointer.exists() and (Path(pointer.read_text()) / proof).exists():
             return Path(pointer.read_text()), False
-        stem = f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}".replace("/", "-")
-        names = (stem if n == 1 else f"{stem}-{n}" for n in itertools.count(1))
-        folder = next(f for name in names if not (f := output / name).exists())
+        folder = new_folder(output, name)
         _copy(files(), folder)
         pointer.write_text(str(folder))
         return folder, True

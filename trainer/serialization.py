@@ -39,6 +39,7 @@ C = TypeVar("C", bound=type)
 Migration = Callable[[dict[str, Any]], dict[str, Any]]  # fields of a version -> those of the next
 PLAIN = (int, float, str, bool, type(None), Path)
 MARK = "__serialized__"
+NOT_KEPT = object()
 SCRIPT = "script_of_a_run"  # the module name of a user's script, when it is read again
 
 
@@ -138,13 +139,22 @@ def _of_keras(value: Any) -> dict[str, Any]:
     attributes of the same names."""
     if hasattr(value, "get_config"):
         return {"config": value.get_config()}
-    names = inspect.signature(type(value).__init__).parameters
-    plain = {name: getattr(value, name) for name in names if hasattr(value, name)}
-    return {name: one for name, one in plain.items() if isinstance(one, PLAIN)}
+    found: dict[str, Any] = {}
+    for parameter in inspect.signature(type(value)).parameters.values():
+        name, kind = parameter.name, type(value).__name__
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if isinstance(one := getattr(value, name, NOT_KEPT), PLAIN):
+            found[name] = one
+        elif parameter.default is parameter.empty:
+            raise UserError(f"Keras' {kind}: its parameter {name} cannot be written as JSON")
+        else:
+            log.warning("Keras' %s: parameter %s is not kept; its default is recorded", kind, name)
+    return found
 
 
 class Deserializer:
-    """Reads what `write` wrote. All problems are collected and told in one UserError."""
+    """Reads what `write` wrote. One UserError names all problems."""
 
     def __init__(self, moved: Mapping[str, str] | None = None, script: Path | None = None) -> None:
         """`moved`: old `module:Class` -> where it is now; `script`: that of `__main__:Class`."""

@@ -9,6 +9,7 @@ on from there. When two runs need the same step, the second waits for the first.
 import errno
 import fcntl
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +185,13 @@ def _key(path: Path) -> str:
     if (path / "step.json").exists():
         return path.name
     return hashlib.sha256((path / "index.npy").read_bytes()).hexdigest()[:16]
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """`<parent>/<time>-<name>`, with a number if that is there already; not made yet."""
+    stem = f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{name}".replace("/", "-")
+    names = (stem if n == 1 else f"{stem}-{n}" for n in itertools.count(1))
+    return next(f for name in names if not (f := parent / name).exists())
 
 
 def read_record(path: Path) -> Record:

@@ -9,7 +9,6 @@ import signal
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from importlib.util import find_spec
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import TracebackType
@@ -17,6 +16,7 @@ from typing import TypeVar
 
 from trainer.errors import Stopped, UserError
 from trainer.log import log, progress, quiet, start_log
+from trainer.machine import check_backend
 
 Item = TypeVar("Item")
 Outcome = TypeVar("Outcome")
@@ -141,12 +141,7 @@ def in_backend(name: str, function: Callable[..., None], *arguments: object) -> 
     if name == os.environ.get("KERAS_BACKEND", "tensorflow"):
         function(*arguments)
         return
-    if find_spec(name) is None:
-        raise UserError(
-            f"KERAS_BACKEND={name}: {name} is not in the Python environment: start the wakeword "
-            f"container with -e KERAS_BACKEND={name}, or build the train image with "
-            f"ACCELERATOR={name}-cpu or {name}-cuda"
-        )
+    check_backend(name)
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     logs = [h.baseFilename for h in log.handlers if isinstance(h, logging.FileHandler)]

@@ -95,3 +95,11 @@ def test_objects_of_keras():
     found = again([keras.metrics.Mean(name="m"), keras.callbacks.EarlyStopping("loss", patience=3)])
     assert found[0].name == "m"
     assert (found[1].monitor, found[1].patience) == ("loss", 3)
+
+
+def test_parameters_that_keras_does_not_keep():
+    import keras
+
+    with pytest.raises(UserError, match="LearningRateScheduler: its parameter schedule cannot"):
+        write(keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate))
+    assert again(keras.callbacks.EarlyStopping("loss", mode="max")).mode == "max"

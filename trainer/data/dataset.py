@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from trainer.serialization import serializable
 from trainer.steps import Steps, write_record
 from trainer.text.alphabet import Alphabet, alphabet_of
 from trainer.text.characters import shown
+from trainer.workers import Workers
 
 if TYPE_CHECKING:
     from trainer.data.loader import AudioLoader
@@ -51,8 +52,11 @@ class AudioDataset:
         self.path = Path(self.path).absolute()
         low, high = self.seconds
         self.seconds = low, high
-        self.labels = tuple(self.labels) or tuple(alphabet_of(self._texts).labels)
-        self.alphabet = Alphabet(self.labels)
+        self.use_labels(tuple(self.labels) or alphabet_of(self._texts).labels)
+
+    def use_labels(self, labels: tuple[str, ...]) -> None:
+        """Encode transcripts with these labels, in this order; before any clip is read."""
+        self.labels, self.alphabet = labels, Alphabet(labels)
 
     @cached_property
     def _table(self) -> list[Row]:
@@ -79,6 +83,10 @@ class AudioDataset:
 
     @cached_property
     def _decoded(self) -> Path:
+        return self.decode()
+
+    def decode(self, workers: Workers | None = None, redo: tuple[str, ...] = ()) -> Path:
+        """The folder with the audio, made if it is not there: by this process, or by `workers`."""
         texts = [self.text_of(row) for row in self._table]
         key = {
             "rows": [
@@ -90,13 +98,14 @@ class AudioDataset:
             "seconds": self.seconds,
         }
         label = f"{self.path.name} {self.split}".strip()
-        steps = Steps(work_folder(), "experiment", label=label)
-        return steps.run("audio", self._decode, key, version=VERSION, shared=True)
+        steps = Steps(work_folder(), "experiment", redo, label)
+        make = partial(self._decode, workers)
+        return steps.run("audio", make, key, version=VERSION, shared=True)
 
-    def _decode(self, out: Path) -> None:
+    def _decode(self, workers: Workers | None, out: Path) -> None:
         plan = Plan(tuple(self._table), tuple(map(self.text_of, self._table)), self)
         chunks = -(-len(self._table) // CHUNK)
-        store.build(out, clips_of, plan, chunks, "decode", None)
+        store.build(out, clips_of, plan, chunks, "decode", workers)
         refused = rejected.read(out / rejected.FILE)
         rejected.report(refused, len(self._table), self.path.name, out / rejected.FILE)
         if len(refused) == len(self._table):
@@ -122,6 +131,11 @@ class AudioDataset:
     def targets(self) -> list[np.ndarray]:
         """Their labels, int32."""
         return [np.array(self.alphabet.encode(text), np.int32) for text in self.texts]
+
+    @cached_property
+    def longest(self) -> int:
+        """Labels of the longest transcript."""
+        return max(map(len, self.targets))
 
     @property
     def rejected(self) -> list[Rejected]:
@@ -177,18 +191,16 @@ def clips_of(plan: Plan, chunk: int) -> Iterator[store.Row | Rejected]:
             outside = " ".join(map(shown, missing))
             yield Rejected(row.wav_filename, f"characters outside the labels: {outside}", text)
             continue
-        if high and row.duration > high:
-            yield Rejected(row.wav_filename, f"too long ({row.duration:.1f} s)", text)
+        if reason := manifest.wrong_length(row.duration, 0.0, high):
+            yield Rejected(row.wav_filename, reason, text)
             continue
         try:
             samples = audio.read(Path(row.wav_filename), row.start, row.end, row.channel)
         except AudioError as error:
             yield Rejected(row.wav_filename, str(error), text)
             continue
-        seconds = len(samples) / SAMPLE_RATE_HZ
-        if seconds < low or (high and seconds > high):
-            why = "too short" if seconds < low else "too long"
-            yield Rejected(row.wav_filename, f"{why} ({seconds:.1f} s)", text)
+        if reason := manifest.wrong_length(len(samples) / SAMPLE_RATE_HZ, low, high):
+            yield Rejected(row.wav_filename, reason, text)
         else:
             yield store.audio_row(samples, number)
 
@@ -209,7 +221,10 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def check_unchanged(name: str, before: dict[str, str], dataset: AudioDataset) -> None:
-    """Warns of files that are not those that a run began with (path -> SHA-256)."""
+    """Raises UserError for files that are not those that a run began with.
+
+    `before`: path -> SHA-256.
+    """
     now = json.loads(dataset.files.read_text(encoding="utf-8"))
     changed = sorted(path for path, value in before.items() if now.get(path) != value)
     if changed:

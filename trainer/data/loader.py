@@ -43,7 +43,6 @@ class AudioLoader:
         lengths = self.dataset.seconds_of_clips * a_second * LONGER
         self._seed, self._rooms = seed, np.array([*map(roomy, lengths)])
         self._batches = Batches(self._rooms, 0, self.batch_size or 1, seed, frames)
-        self._longest = max(map(len, self.dataset.targets))
 
     @property
     def per_epoch(self) -> int:
@@ -78,7 +77,6 @@ class AudioLoader:
 
     def of(self, numbers: np.ndarray) -> Batch:
         """The clips with these numbers, as they are."""
-        self._longest = max(map(len, self.dataset.targets))
         a_second = self.dataset.processor.frames_per_second
         longest = float(self.dataset.seconds_of_clips[numbers].max()) * a_second
         return self._of(numbers, roomy(longest + 2), None, lambda labels: 1)
@@ -93,4 +91,4 @@ class AudioLoader:
         ]
         frames = np.array([len(clip) for clip in clips], np.int32)
         x = stacked(clips, room)
-        return Batch(x, frames, labels, [int(number) for number in numbers], self._longest)
+        return Batch(x, frames, labels, [int(number) for number in numbers], self.dataset.longest)

@@ -19,7 +19,6 @@ from trainer.audio.decode import AudioError, opened
 from trainer.corpora import readers
 from trainer.corpora.readers import table
 from trainer.corpora.utterance import Utterance
-from trainer.errors import UserError
 from trainer.rejected import Rejected
 
 ENDLESS_SECONDS = 3600.0  # a clip that is longer is a recording without a cut
@@ -43,18 +42,10 @@ class Row:
 def read(path: Path) -> list[Row]:
     """The rows of a manifest, or of any table of clips, with whole paths. Raises UserError."""
     return [
-        Row(u.path, u.transcript, number(row, "duration"), u.speaker, u.split,
+        Row(u.path, u.transcript, table.number(path, row, "duration"), u.speaker, u.split,
             row.get("sha256", ""), u.start, u.end, u.channel)
         for u, row in table.read_rows(path)
     ]  # fmt: skip
-
-
-def number(row: dict[str, str], name: str) -> float:
-    """A column that may be missing or empty: 0. Raises UserError."""
-    try:
-        return float(row.get(name) or 0)
-    except ValueError as error:
-        raise UserError(f"{name} '{row[name]}' is not a number") from error
 
 
 def write(path: Path, rows: Iterable[Row]) -> None:
@@ -115,11 +106,17 @@ def sha256(path: Path) -> str:
 def between(rows: Iterable[Row], low: float, high: float, refused: list[Rejected]) -> Iterator[Row]:
     """Rows of `low` to `high` seconds (0: no limit); others are added to `refused`."""
     for row in rows:
-        if row.duration < low or (high and row.duration > high):
-            why = "too short" if row.duration < low else "too long"
-            refused.append(Rejected(row.wav_filename, f"{why} ({row.duration:.1f} s)"))
+        if reason := wrong_length(row.duration, low, high):
+            refused.append(Rejected(row.wav_filename, reason))
         else:
             yield row
+
+
+def wrong_length(seconds: float, low: float, high: float) -> str:
+    """Why a clip cannot be used, or empty. `high`: 0 for no limit."""
+    if low <= seconds and (not high or seconds <= high):
+        return ""
+    return f"too {'short' if seconds < low else 'long'} ({seconds:.1f} s)"
 
 
 def statistics(rows: Sequence[Row]) -> list[str]:

@@ -5,8 +5,8 @@ must remember over a restart is returned by `state` and set by `restore`.
 """
 
 import json
-import shutil
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +22,8 @@ from trainer.models.speech.base import Network, SpeechModel
 from trainer.serialization import serializable
 from trainer.steps import write_whole
 from trainer.training import callbacks as shared
-from trainer.training.callbacks import BestWeights, Round, State
+from trainer.training.callbacks import BestWeights, Round, Scored, State
+from trainer.training.checkpoint import arrays_of
 from trainer.training.optimizers import ScaledRate
 
 
@@ -122,47 +123,39 @@ class ScheduledRate(_Scaled):
 
 @serializable
 class Checkpoints(Callback):
-    """Weights of the last `keep` rounds and of the best one by `monitor`, in checkpoints/."""
+    """Weights of the last `keep` rounds, and of the best one by the first metric, in
+    checkpoints/."""
 
     keep: int = 3
-    monitor: str = "val_loss"
 
-    def __post_init__(self) -> None:
-        self.lowest = np.inf
+    def begin(self, context: Context) -> None:
+        super().begin(context)
+        self._best: Scored | None = None
 
     def on_round_end(self, current: Round) -> None:
         folder = current.folder / "checkpoints"
         folder.mkdir(exist_ok=True)
-        path = folder / f"round-{current.number:04d}.npz"
-        save_weights(self.context.network, path)
+        save_weights(self.context.network.weights, folder / f"round-{current.number:04d}.npz")
         for old in sorted(folder.glob("round-*.npz"))[: -self.keep]:
             old.unlink()
-        score = current.figures.get(self.monitor, current.figures["loss"])
-        if score < self.lowest:
-            self.lowest = score
-            unfinished = folder / "best.tmp"
-            shutil.copyfile(path, unfinished)
-            unfinished.replace(folder / "best.npz")
-
-    def state(self) -> State:
-        return {"lowest": np.array(self.lowest)}
-
-    def restore(self, state: State) -> None:
-        self.lowest = float(state["lowest"])
+        best = self.context.best.best
+        if best and best[0] is not self._best:
+            save_weights(best[0].weights, folder / "best.npz")
+            self._best = best[0]
 
 
-def save_weights(network: keras.Model, path: Path) -> None:
-    """All weights by their order; the file appears when it is whole."""
+def save_weights(weights: Sequence[Any], path: Path) -> None:
+    """In their order; the file appears when it is whole."""
     unfinished = path.with_suffix(".tmp")
-    arrays: dict[str, Any] = {f"w{i}": np.asarray(w) for i, w in enumerate(network.weights)}
+    arrays: dict[str, Any] = {f"w{i}": np.asarray(w) for i, w in enumerate(weights)}
     with unfinished.open("wb") as out:
         np.savez(out, **arrays)
     unfinished.replace(path)
 
 
 def load_weights(network: keras.Model, path: Path) -> None:
-    """What `save_weights` wrote."""
-    with np.load(path) as saved:
+    """What `save_weights` wrote. Raises UserError."""
+    with arrays_of(path) as saved:
         for i, weight in enumerate(network.weights):
             weight.assign(saved[f"w{i}"])
 
@@ -221,11 +214,13 @@ def add_row(path: Path, row: Mapping[str, Any]) -> None:
 class GradientNorms(Callback):
     """The norm of the gradient of each layer on one batch after each round, in gradients.jsonl."""
 
+    def begin(self, context: Context) -> None:
+        super().begin(context)
+        self._gradients = _gradients_of(context.network)
+
     def on_round_end(self, current: Round) -> None:
         context = self.context
         batch = context.loader.batch(0, context.model.fewest_frames)
-        if not hasattr(self, "_gradients"):
-            self._gradients = _gradients_of(context.network)
         found = self._gradients(context.model.inputs(batch), context.model.targets(batch))
         norms: dict[str, float] = {}
         for weight, gradient in zip(context.network.trainable_weights, found, strict=True):
@@ -274,27 +269,24 @@ class EpochEstimate(Callback):
     """Logs after the first round how long an epoch and the whole training take."""
 
     def begin(self, context: Context) -> None:
-        import time
-
         super().begin(context)
-        self._clock, self._began = time.monotonic, time.monotonic()
-        self._from = 0
-        self._told = False
+        self._began, self._first, self._step, self._logged = time.monotonic(), 0, 0, False
 
     def restore(self, state: State) -> None:
-        self._from = int(state["step"])
+        self._first = self._step = int(state["step"])
 
     def on_round_end(self, current: Round) -> None:
-        if not self._told and current.step > self._from:
-            each = (self._clock() - self._began) / (current.step - self._from)
-            steps = current.step / current.number * self.context.rounds_a_epoch
-            left = each * (current.steps - current.step)
-            log.info("an epoch takes %s, the rest %s", minutes(each * steps), minutes(left))
-            self._told = True
-        self._at = current.step
+        self._step = current.step
+        if self._logged or current.step == self._first:
+            return
+        each = (time.monotonic() - self._began) / (current.step - self._first)
+        steps = current.step / current.number * self.context.rounds_a_epoch
+        left = each * (current.steps - current.step)
+        log.info("an epoch takes %s, the rest %s", minutes(each * steps), minutes(left))
+        self._logged = True
 
     def state(self) -> State:
-        return {"step": np.array(getattr(self, "_at", self._from))}
+        return {"step": np.array(self._step)}
 
 
 @serializable

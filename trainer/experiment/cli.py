@@ -30,10 +30,10 @@ def run(settings_file: Path | None, **options: Any) -> None:
     for line in loaded.lines():
         if not line.endswith(" default"):
             log.info("  %s", line)
-    os.environ["KERAS_BACKEND"] = loaded.settings.keras_backend
+    _use_backend(loaded.settings.keras_backend)
     from trainer.experiment.pipeline import run as train
 
-    click.echo(train(loaded.settings))
+    click.echo(train(loaded))
 
 
 @cli.command("list")
@@ -99,8 +99,15 @@ def _backend_of(run: str, data_dir: Path) -> None:
     """The library that the run began with."""
     from trainer.experiment.folders import find, read_record
 
-    found = read_record(find(run, data_dir / "output")).get("backend")
-    os.environ["KERAS_BACKEND"] = found or "tensorflow"
+    _use_backend(read_record(find(run, data_dir / "output"))["backend"])
+
+
+def _use_backend(name: str) -> None:
+    """Before Keras is imported."""
+    from trainer.machine import check_backend
+
+    check_backend(name)
+    os.environ["KERAS_BACKEND"] = name
 
 
 @cli.command()

@@ -1,7 +1,6 @@
 """How well a run recognises a set of clips: rates with intervals, by speaker and length; and
 whether two runs differ."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from trainer.data.dataset import AudioDataset
 from trainer.data.loader import AudioLoader
 from trainer.errors import UserError
+from trainer.experiment.folders import read_json
 from trainer.experiment.trainer import Trainer
 from trainer.experiment.validation import recognise
 from trainer.metrics.bootstrap import bootstrap, paired
@@ -63,11 +63,6 @@ class Evaluation:
             some = self.words[names == group]
             found[group or "unknown"] = {"clips": len(some), "wer": error_rate(some)}
         return found
-
-    def worst(self, count: int) -> list[tuple[str, str]]:
-        """(reference, hypothesis) of the clips with most errors."""
-        order = np.argsort(-self.words[:, 0], kind="stable")[:count]
-        return [(self.references[i], self.hypotheses[i]) for i in order]
 
 
 def _length(seconds: float) -> str:
@@ -122,8 +117,8 @@ def write(run: Path, found: Evaluation) -> Path:
 
 def read(path: Path) -> Evaluation:
     """What `write` wrote. Raises UserError."""
+    data = read_json(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
         data.pop("figures")
         for name in ("words", "characters"):
             data[name] = np.array(data[name], float)

@@ -31,7 +31,7 @@ from trainer.experiment.trainer import Trainer
 from trainer.log import log, start_log
 from trainer.models.speech.base import GREEDY
 from trainer.serialization import Deserializer
-from trainer.steps import write_record
+from trainer.steps import new_folder, write_record
 
 LOCK = "in_use.lock"
 STOPPED_CODE = 143
@@ -53,7 +53,6 @@ class Experiment:
         self.folder = Path(folder) if folder else default_folder()
         self.script = script or provenance.script()
         self.trainer: Trainer | None = None
-        self.run_folder: Path | None = None
 
     def run(self, trainer: Trainer | None = None, changed_data: bool = False) -> Path:
         """Train to the end; returns the run's folder. Raises Stopped and UserError.
@@ -68,45 +67,52 @@ class Experiment:
         definition = serialization.write(self.trainer)
         run = self._unfinished(definition)
         if run is None:
-            stem = f"{datetime.now():%Y-%m-%d-%H-%M-%S}-{self.name}"
-            names = (stem if n == 1 else f"{stem}-{n}" for n in range(1, 1000))
-            run = next(f for name in names if not (f := self.folder / name).exists())
+            run = new_folder(self.folder, self.name)
             run.mkdir(parents=True)
-            write_record(run / DEFINITION, definition)
-        self.run_folder = run
-        given = self.name, self.seed, self.script
+            write_record(run / RECORD, self._record())
+            write_record(run / DEFINITION, definition)  # last: now it is a run
         try:
-            return carry_on(run, self.trainer, *given, changed_data)
+            return carry_on(run, self.trainer, self.script, changed_data)
         except Stopped as stop:
             if provenance.script() is None:
                 raise
             log.info("%s", stop)  # a script ends with one line, not with a traceback
             raise SystemExit(STOPPED_CODE) from None
 
+    def _record(self) -> dict[str, Any]:
+        """What is known before any clip is read."""
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "status": RUNNING,
+            "started": _now(),
+            **provenance.of_process(self.seed, self.script),
+            "sessions": 0,
+            "seconds": 0.0,
+        }
+
     def _unfinished(self, definition: Any) -> Path | None:
         plain = json.loads(json.dumps(definition))
         for run in reversed(runs(self.folder)):
-            record = read_record(run)
-            same = record.get("name") == self.name and record.get("seed") == self.seed
+            try:
+                record = read_record(run)
+            except UserError as error:
+                log.warning("not looked at: %s", error)
+                continue
+            same = (record["name"], record["seed"]) == (self.name, self.seed)
             if same and record["status"] != FINISHED and read_json(run / DEFINITION) == plain:
                 return run
         return None
 
 
 def carry_on(
-    run: Path,
-    trainer: Trainer,
-    name: str,
-    seed: int,
-    script: Path | None = None,
-    changed_data: bool = False,
+    run: Path, trainer: Trainer, script: Path | None = None, changed_data: bool = False
 ) -> Path:
     """Train in the folder of a run, from where it is. Raises Stopped and UserError."""
     with _alone(run):
         start_log(str(run / "training.log"))
-        sets = datasets(trainer)
-        record = read_record(run) if (run / RECORD).exists() else {}
-        if record:
+        sets, record = datasets(trainer), read_record(run)
+        if "data" in record:
             if not changed_data:
                 for part, dataset in sets.items():
                     check_unchanged(part, provenance.files_of(run, part), dataset)
@@ -115,15 +121,7 @@ def carry_on(
         else:
             log.info("%s: a new run", run)
             provenance.save_code(run, script)
-            record = {
-                "format": FORMAT,
-                "name": name,
-                "started": _now(),
-                **provenance.of_process(seed, script),
-                "data": provenance.save_data(run, sets),
-                "sessions": 0,
-                "seconds": 0.0,
-            }
+            record["data"] = provenance.save_data(run, sets)
         record |= {"status": RUNNING, "sessions": record["sessions"] + 1, "epochs": trainer.epochs}
         _training(run, trainer, record)
         return run
@@ -178,20 +176,28 @@ def load(
 
     Raises UserError.
     """
-    provenance.use_code(run / provenance.CODE)
-    definition = read_json(run / DEFINITION)
-    script = read_record(run).get("script", "")
-    deserializer = Deserializer(moved, script=run / provenance.CODE / script if script else None)
-    text = json.dumps(definition)
+    name = read_record(run)["script"]
+    script = run / provenance.CODE / name if name else None
+    return trainer_in(run / DEFINITION, script, moved, roots)
+
+
+def trainer_in(
+    path: Path,
+    script: Path | None,
+    moved: Mapping[str, str] | None = None,
+    roots: Mapping[str, str] | None = None,
+) -> Trainer:
+    """The trainer that a definition.json describes. `script`: the file with the user's classes,
+    beside the modules that it imports. Raises UserError."""
+    if script is not None:
+        provenance.use_code(script.parent)
+    text = json.dumps(read_json(path))
     for old, new in (roots or {}).items():
         text = text.replace(json.dumps(old)[1:-1], json.dumps(new)[1:-1])
-    return _checked(deserializer.read(json.loads(text)), run)
-
-
-def _checked(trainer: Any, run: Path) -> Trainer:
-    if not isinstance(trainer, Trainer):
-        raise UserError(f"{run / DEFINITION}: holds no trainer")
-    return trainer
+    found = Deserializer(moved, script).read(json.loads(text))
+    if not isinstance(found, Trainer):
+        raise UserError(f"{path}: holds no trainer")
+    return found
 
 
 def continue_run(
@@ -214,8 +220,7 @@ def continue_run(
         trainer.epochs = epochs
     elif record["status"] == FINISHED:
         raise UserError(f"{run.name}: finished; --epochs with more than {trainer.epochs} goes on")
-    given = record["name"], int(record.get("seed", 0))
-    return carry_on(run, trainer, *given, changed_data=changed_data)
+    return carry_on(run, trainer, changed_data=changed_data)
 
 
 def datasets(trainer: Trainer) -> dict[str, AudioDataset]:

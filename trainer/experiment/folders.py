@@ -38,9 +38,7 @@ def find(name: str, folder: Path) -> Path:
 
 
 def read_record(run: Path) -> dict[str, Any]:
-    """experiment.json of a run; one that was not written yet is empty. Raises UserError."""
-    if not (run / RECORD).exists():
-        return {"status": FAILED, "name": run.name, "sessions": 0}
+    """experiment.json of a run. Raises UserError."""
     record = read_json(run / RECORD)
     if int(record.get("format", FORMAT)) > FORMAT:
         raise UserError(

@@ -9,42 +9,55 @@ from trainer import models, page
 from trainer.data.dataset import AudioDataset
 from trainer.data.processor import AudioProcessor, Augmentation, SpecAugment, Tempo, Waveforms
 from trainer.errors import UserError
-from trainer.experiment import callbacks, evaluation, experiment, provenance, report
+from trainer.experiment import callbacks, evaluation, experiment, report
 from trainer.experiment.experiment import Experiment, load
-from trainer.experiment.folders import find, read_json, read_record, runs, weights_of
+from trainer.experiment.folders import find, read_record, runs, weights_of
 from trainer.experiment.settings import ExperimentSettings
 from trainer.experiment.trainer import Optimizer, Trainer
 from trainer.log import log
-from trainer.machine import check_gpu
-from trainer.models.speech.base import GREEDY, Decoding
-from trainer.serialization import Deserializer
+from trainer.machine import check_gpu, cores
+from trainer.models.speech.base import Decoding
+from trainer.settings import Loaded
+from trainer.workers import Workers
 
 FEATURES = {"deepspeech": "mfcc_26"}
 OTHERS = "log_mel_80"
+WITH_DEFINITION = (
+    "definition", "script", "name", "random_seed", "test_files", "beam_width", "keras_backend",
+    "data_dir", "workers", "redo",
+)  # fmt: skip
 WAYS_OUT = (
     "-e KERAS_BACKEND=jax uses it, in an image built with ACCELERATOR=jax-cuda; "
     "-e CUDA_VISIBLE_DEVICES=-1 trains on the processor"
 )
 
 
-def run(s: ExperimentSettings) -> Path:
+def run(loaded: Loaded[ExperimentSettings]) -> Path:
     """Train as the settings say, evaluate, and write the report. Raises UserError and Stopped."""
+    s = loaded.settings
     check_gpu(s.keras_backend, WAYS_OUT)
-    trainer = _defined(s) if s.definition is not None else trainer_of(s)
+    if s.definition is None:
+        trainer = trainer_of(s)
+    else:
+        _check_alone(loaded)
+        trainer = experiment.trainer_in(s.definition, s.script and s.script.absolute())
+    redo = tuple(step.strip() for step in s.redo.split(",") if step.strip())
+    with Workers(s.workers or cores()) as workers:
+        for dataset in experiment.datasets(trainer).values():
+            dataset.decode(workers, redo)
     made = Experiment(s.name or s.model, s.random_seed, s.data_dir / "output", s.script)
     folder = made.run(trainer)
     return finish(folder, trainer, s.test_files, s.beam_width)
 
 
-def _defined(s: ExperimentSettings) -> Trainer:
-    """The trainer of a definition.json, with the classes of a script."""
-    assert s.definition is not None
-    if s.script is not None:
-        provenance.use_code(s.script.absolute().parent)
-    found = Deserializer(script=s.script and s.script.absolute()).read(read_json(s.definition))
-    if not isinstance(found, Trainer):
-        raise UserError(f"{s.definition}: holds no trainer")
-    return found
+def _check_alone(loaded: Loaded[ExperimentSettings]) -> None:
+    """Raises UserError for options that a definition leaves without effect."""
+    options = [name for name, source in loaded.sources.items() if source == "flag"]
+    if lost := sorted(set(options) - set(WITH_DEFINITION)):
+        raise UserError(
+            f"would have no effect with DEFINITION, which holds all of these: "
+            f"{', '.join(name.upper() for name in lost)}"
+        )
 
 
 def trainer_of(s: ExperimentSettings) -> Trainer:
@@ -85,7 +98,12 @@ def _augmentations(s: ExperimentSettings) -> tuple[Augmentation, ...]:
 def network_of(s: ExperimentSettings, labels: tuple[str, ...], bands: int) -> Any:
     """The model of the zoo with the parameters that are given. Raises UserError."""
     kind = getattr(models, s.model)
-    known = [name for name in inspect.signature(kind).parameters if name not in ("labels", "bands")]
+    defaults = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
+    known = [name for name in defaults if name not in ("labels", "bands")]
+    for name, value in s.parameters.items():
+        wanted = type(defaults.get(name, value))
+        if not isinstance(value, (int, float) if wanted is float else wanted):
+            raise UserError(f"NETWORK: {name}={value}: {s.model} expects {wanted.__name__}")
     if strange := sorted(set(s.parameters) - set(known)):
         raise UserError(
             f"NETWORK: {s.model} has no {', '.join(strange)}; it has {', '.join(known)}"
@@ -107,10 +125,10 @@ def finish(folder: Path, trainer: Trainer, test_files: str = "", beam: int = 1) 
     if test_files:
         network = trainer.loaded(weights_of(folder))
         dataset = evaluation.dataset_for(trainer, Path(test_files))
-        for name, decoding in (("test", GREEDY), (f"test-beam{beam}", Decoding(beam))):
-            if decoding.beam > 1 or decoding is GREEDY:
-                found = evaluation.evaluate(trainer, network, dataset.loader(), name, decoding)
-                evaluation.write(folder, found)
+        for width in sorted({1, beam}):
+            way = Decoding(width)
+            found = evaluation.evaluate(trainer, network, dataset.loader(), f"test{way.name}", way)
+            evaluation.write(folder, found)
     for found in evaluation.of_run(folder).values():
         _log(found)
     page.write(report.of_runs([folder]), folder / "report.html")
@@ -149,11 +167,9 @@ def evaluate(
     trainer = load(folder, roots=roots)
     network = trainer.loaded(weights_of(folder))
     dataset = evaluation.dataset_for(trainer, table, split)
-    way = f"-beam{decoding.beam}" if decoding.beam > 1 else ""
-    way += "-scorer" if decoding.scorer else ""
     part = f"-{split}" if split else ""
     found = evaluation.evaluate(
-        trainer, network, dataset.loader(), f"{table.stem}{part}{way}", decoding
+        trainer, network, dataset.loader(), f"{table.stem}{part}{decoding.name}", decoding
     )
     _log(found)
     return evaluation.write(folder, found)
@@ -181,7 +197,11 @@ def listed(output: Path) -> list[str]:
     """A line a run."""
     lines = []
     for folder in runs(output):
-        record = read_record(folder)
+        try:
+            record = read_record(folder)
+        except UserError as error:
+            lines.append(f"{folder.name:44} {error}")
+            continue
         wer = record.get("last", {}).get("val_wer")
         figure = "" if wer is None else f"val_wer {100 * wer:5.1f} %"
         lines.append(

@@ -1,6 +1,5 @@
 """What made a run: command, code, versions, machine, data; and putting it back."""
 
-import json
 import shutil
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from trainer import __version__
 from trainer.data import manifest
 from trainer.data.dataset import AudioDataset
 from trainer.errors import UserError
-from trainer.experiment.folders import DEFINITION
+from trainer.experiment.folders import DEFINITION, read_json
 from trainer.log import log
 from trainer.machine import machine, versions
 from trainer.steps import write_record
@@ -121,13 +120,7 @@ def save_data(folder: Path, sets: dict[str, AudioDataset]) -> dict[str, Any]:
 
 def files_of(folder: Path, name: str) -> dict[str, str]:
     """Path -> SHA-256 of the files that a run began with. Raises UserError."""
-    path = folder / DATA / f"{name}.json"
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: missing or damaged: the folder of the run is not whole"
-        ) from error
+    return read_json(folder / DATA / f"{name}.json")
 
 
 def use_code(place: Path) -> None:
@@ -146,8 +139,8 @@ def put_back(run: Path, target: Path, record: dict[str, Any]) -> list[str]:
     target.mkdir(parents=True, exist_ok=True)
     shutil.copytree(run / CODE, target, dirs_exist_ok=True)
     shutil.copytree(run / DATA, target / DATA)
-    definition = json.loads((run / DEFINITION).read_text(encoding="utf-8"))
-    write_record(target / DEFINITION, _with_data_of(definition, target / DATA))
+    definition = _with_data_of(read_json(run / DEFINITION), target / DATA)
+    write_record(target / DEFINITION, definition)
     given = f"--definition {DEFINITION} --random-seed {record['seed']} --name {record['name']}"
     if record.get("script"):
         given += f" --script {record['script']}"

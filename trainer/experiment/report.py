@@ -133,7 +133,7 @@ def _differences(names: Sequence[str], found: Sequence[dict[str, Evaluation]]) -
                 rows.append((
                     f"{names[i]} - {names[j]}", name, str(d.clips), f"{100 * d.difference:+.2f}",
                     _interval((d.low, d.high)), f"{d.p_value:.4f}",
-                    better if d.p_value < 0.05 else "not told apart",
+                    better if d.p_value < 0.05 else "no significant difference",
                 ))  # fmt: skip
     head = ("runs", "set", "clips", "WER points", "95 %", "p-value", "better")
     return Table("Paired differences (bootstrap, 10,000 draws)", head, rows)

@@ -18,7 +18,7 @@ from trainer.serialization import serializable
 from trainer.training import devices
 from trainer.training.callbacks import BestWeights, MetricsLog
 from trainer.training.loop import Loop
-from trainer.training.optimizers import InverseSquareRoot, ScaledRate, cosine
+from trainer.training.optimizers import InverseSquareRoot, ScaledRate, cosine, running_mean
 
 
 @serializable
@@ -54,9 +54,9 @@ class Optimizer:
 
     def build(self, rate: ScaledRate, steps: int, accumulate: int) -> keras.optimizers.Optimizer:
         """As Keras has it."""
-        more: dict[str, Any] = {"clipnorm": self.clip or None, "use_ema": self.average}
+        more: dict[str, Any] = {"clipnorm": self.clip or None}
         if self.average:
-            more["ema_momentum"] = min(0.999, max(0.0, 1 - 6 / steps))
+            more |= running_mean(steps)
         if accumulate > 1:
             more["gradient_accumulation_steps"] = accumulate
         decay = self.weight_decay
@@ -101,12 +101,11 @@ class Trainer:
                 )
             if outside := set(loader.dataset.labels) - set(self.model.labels):
                 raise UserError(
-                    f"{loader.dataset.path}: labels that the model has not: "
+                    f"{loader.dataset.path}: labels that the model does not have: "
                     f"{' '.join(sorted(outside))}; give the data set the labels of the training set"
                 )
             if loader.dataset.labels != tuple(self.model.labels):
-                loader.dataset.labels = tuple(self.model.labels)
-                loader.dataset.__post_init__()
+                loader.dataset.use_labels(tuple(self.model.labels))
 
     def network(self) -> Network:
         """A new one."""
@@ -139,7 +138,7 @@ class Trainer:
         callbacks: list[Any] = [Validation(self.validation, self.metrics, context), best]
         callbacks += [*self.callbacks, MetricsLog(folder)]
         if not any(isinstance(one, Checkpoints) for one in self.callbacks):
-            callbacks.append(Checkpoints(monitor=best.figure))
+            callbacks.append(Checkpoints())
         for one in callbacks:
             if isinstance(one, Callback):
                 one.begin(context)
@@ -151,7 +150,7 @@ class Trainer:
         if best.best:
             for weight, value in zip(network.weights, best.mean(), strict=True):
                 weight.assign(value)
-        save_weights(network, folder / WEIGHTS)
+        save_weights(network.weights, folder / WEIGHTS)
         return network
 
     def _best(self) -> BestWeights:

@@ -140,7 +140,9 @@ def _fit(
     loop = Loop(model, batch, total, steps, out, callbacks, optimizer, loss.loss, jit_compile=False)
     try:
         loop.run()
-    except devices.out_of_memory() as error:
+    except Exception as error:
+        if not devices.out_of_memory(error):
+            raise
         # mostly in the first step: the largest batch is the first
         raise UserError(_memory_advice(s, clips, batches.numbers(0))) from error
     return best.mean()

@@ -1,7 +1,9 @@
 """Checkpoints of the loop: variables, step and callback states in one file that appears whole."""
 
 import os
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +45,7 @@ def restore(folder: Path, variables: Sequence[Any], callbacks: Sequence[Callback
     path = folder / NAME
     if not path.exists():
         return Place()
-    with np.load(path) as saved:
+    with arrays_of(path) as saved:
         for i, variable in enumerate(variables):
             value = saved[f"v{i}"] if f"v{i}" in saved.files else np.zeros(0)
             if value.shape != tuple(variable.shape):
@@ -57,6 +59,16 @@ def restore(folder: Path, variables: Sequence[Any], callbacks: Sequence[Callback
             names = [name for name in saved.files if name.startswith(prefix)]
             callback.restore({name[len(prefix) :]: saved[name] for name in names})
         return Place(int(saved["step"]), int(saved["ended"]), float(saved["unfinished_loss"]))
+
+
+@contextmanager
+def arrays_of(path: Path) -> Iterator[Any]:
+    """The arrays of an .npz file by their names. Raises UserError for a damaged one."""
+    try:
+        with np.load(path) as saved:
+            yield saved
+    except (zipfile.BadZipFile, EOFError, ValueError, KeyError) as error:
+        raise UserError(f"{path}: damaged or of another model ({error}): copy it again") from error
 
 
 def remove(folder: Path) -> None:

@@ -18,16 +18,13 @@ def names_of(kind: str = "GPU") -> list[str]:
     return [f"{kind}:{i}" for i, _ in enumerate(tf.config.list_logical_devices(kind))]
 
 
-def out_of_memory() -> type[Exception]:
-    """What the backend raises when a device has not enough memory (JAX: also for other faults of
-    a device)."""
+def out_of_memory(error: Exception) -> bool:
+    """Whether this is what the backend raises when a device does not have enough memory."""
     if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.errors.JaxRuntimeError
+        return "RESOURCE_EXHAUSTED" in str(error)
     import tensorflow as tf
 
-    return tf.errors.ResourceExhaustedError
+    return isinstance(error, tf.errors.ResourceExhaustedError)
 
 
 @contextmanager

@@ -72,7 +72,11 @@ def averaged_muon(
     return keras.optimizers.Muon(rate, exclude_layers=[last_layer], **_steadied(steps), **more)
 
 
+def running_mean(steps: int) -> dict[str, Any]:
+    """Options of Keras' optimizers: the mean of the weights over the last sixth of the steps."""
+    return {"use_ema": True, "ema_momentum": min(0.999, max(0.0, 1 - 6 / steps))}
+
+
 def _steadied(steps: int) -> dict[str, Any]:
     """Clipped gradients and averaged weights."""
-    momentum = min(0.999, max(0.0, 1 - 6 / steps))
-    return {"clipnorm": 5.0, "use_ema": True, "ema_momentum": momentum}
+    return {"clipnorm": 5.0, **running_mean(steps)}

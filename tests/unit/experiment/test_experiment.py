@@ -2,6 +2,8 @@
 
 import fcntl
 import json
+import shutil
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,11 +12,13 @@ import soundfile
 
 from trainer import Experiment, Optimizer, Trainer, callbacks, data, metrics, serializable
 from trainer.errors import UserError
-from trainer.experiment import evaluation
+from trainer.experiment import evaluation, experiment, pipeline
 from trainer.experiment.experiment import LOCK, carry_on, continue_run, load
-from trainer.experiment.folders import read_record
+from trainer.experiment.folders import read_record, weights_of
+from trainer.experiment.settings import ExperimentSettings
 from trainer.metrics.bootstrap import paired
 from trainer.models.speech.ctc import CtcModel
+from trainer.settings import load as settings_of
 
 
 @serializable
@@ -44,6 +48,21 @@ class NotANumber(metrics.Metric):
 
     def __call__(self, references, hypotheses):
         return float("nan")
+
+
+@serializable
+class Falls(metrics.Metric):
+    """Is highest after the first round."""
+
+    name = "falls"
+    higher_is_better = True
+
+    def __post_init__(self):
+        self.value = 1.0
+
+    def __call__(self, references, hypotheses):
+        self.value /= 2
+        return self.value
 
 
 @pytest.fixture
@@ -84,7 +103,7 @@ def test_a_network_that_does_not_fit_is_told_before_training(loaders, given, mes
 def test_bands_and_labels_must_agree(loaders):
     with pytest.raises(UserError, match="give the model bands=20"):
         trainer_of(loaders, Dense(loaders[0].dataset.labels, 40))
-    with pytest.raises(UserError, match="labels that the model has not: b"):
+    with pytest.raises(UserError, match="labels that the model does not have: b"):
         trainer_of(loaders, Dense((" ", "a")))
 
 
@@ -142,7 +161,7 @@ def test_two_processes_and_changed_files(loaders, tmp_path, rng):
     with (run / LOCK).open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another process is continuing this run"):
-            carry_on(run, trainer, "locked", 0)
+            carry_on(run, trainer)
     soundfile.write(tmp_path / "7.wav", 0.1 * rng.normal(size=8000), 16_000)
     with pytest.raises(UserError, match=r"train: 1 of 9 files (.|\n)*7\.wav .*--changed-data"):
         continue_run(run, epochs=3)
@@ -157,6 +176,59 @@ def test_a_run_without_its_data(loaders, tmp_path):
         continue_run(run, epochs=3)
     root = {str(tmp_path / "clips.csv"): str(tmp_path / "other.csv")}
     assert load(run, roots=root).epochs == 2
+
+
+def test_best_weights_by_a_metric_that_is_better_when_higher(loaders):
+    """best.npz is the result, also for a metric that is better when it is higher."""
+    trainer = trainer_of(loaders, metrics=[Falls()], epochs=3)
+    run = Experiment("highest").run(trainer)
+    found = [np.load(run / name) for name in ("weights.npz", "checkpoints/best.npz")]
+    first = np.load(run / "checkpoints/round-0001.npz")
+    for name in first.files:
+        assert np.array_equal(found[0][name], first[name])
+        assert np.array_equal(found[1][name], first[name])
+
+
+def test_a_run_that_was_killed_before_its_clips_were_read_goes_on(loaders, monkeypatch):
+    trainer = trainer_of(loaders)
+    with monkeypatch.context() as patch:
+        patch.setattr(experiment.provenance, "save_data", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            Experiment("early", seed=5).run(trainer)
+    (begun,) = experiment.runs(Path("data/output"))
+    assert Experiment("early", seed=5).run(trainer).resolve() == begun.resolve()
+    assert read_record(begun)["seed"] == 5
+
+
+def test_a_damaged_run_is_in_no_other_runs_way(loaders):
+    run = Experiment("whole").run(trainer_of(loaders))
+    broken = run.with_name("2026-01-01-00-00-00-broken")
+    shutil.copytree(run, broken)
+    (broken / "experiment.json").write_text("{")
+    lines = pipeline.listed(run.parent)
+    assert "damaged" in lines[0]
+    assert "finished" in lines[1]
+    Experiment("another").run(trainer_of(loaders))
+    (run / "weights.npz").write_bytes(b"PK")
+    with pytest.raises(UserError, match=r"weights\.npz: damaged or of another model"):
+        load(run).loaded(weights_of(run))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"network": "layers=many"}, "NETWORK: layers=many: conformer expects int"),
+        ({"definition": "d.json", "epochs": "3"}, "no effect with DEFINITION, .*: EPOCHS"),
+        ({"train_files": "bad.csv"}, r"bad\.csv: start 'soon' is not a number"),
+    ],
+)
+def test_settings_that_cannot_be_used(loaders, tmp_path, given, message):
+    (tmp_path / "bad.csv").write_text("wav_filename,transcript,start\n0.wav,b,soon\n")
+    given = {"train_files": "clips.csv", "data_dir": str(tmp_path / "data"), **given}
+    if "definition" in given:
+        del given["train_files"]
+    with pytest.raises(UserError, match=message):
+        pipeline.run(settings_of(ExperimentSettings, given, {}))
 
 
 def test_paired_bootstrap(rng):

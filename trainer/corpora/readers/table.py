@@ -41,9 +41,9 @@ def read_rows(path: Path) -> Iterator[tuple[Utterance, dict[str, str]]]:
                 row["transcript"] if "transcript" in row else row["sentence"],
                 (row.get("speaker") or row.get("client_id") or "").strip(),
                 (row.get("split") or "").strip(),
-                float(row.get("start") or 0),
-                float(row.get("end") or 0),
-                int(row.get("channel") or 0),
+                number(path, row, "start"),
+                number(path, row, "end"),
+                int(number(path, row, "channel")),
             ),
             row,
         )
@@ -51,6 +51,14 @@ def read_rows(path: Path) -> Iterator[tuple[Utterance, dict[str, str]]]:
         log.warning(
             f"{path}: {len(moved)} clips are not where it says, but beside it, such as {moved[0]}"
         )
+
+
+def number(path: Path, row: dict[str, str], name: str) -> float:
+    """A column that may be missing or empty: 0. Raises UserError."""
+    try:
+        return float(row.get(name) or 0)
+    except ValueError as error:
+        raise UserError(f"{path}: {name} '{row[name]}' is not a number") from error
 
 
 def _place(home: Path, file: str) -> Path:

@@ -10,10 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from scipy.special import log_softmax
 
 from trainer.data.batch import Batch
 from trainer.models.recurrent import Tensor
-from trainer.models.speech.base import GREEDY, Decoding, SpeechModel, decoded
+from trainer.models.speech.base import GREEDY, Decoding, SpeechModel
 
 STEPS_MULTIPLE = 32  # prefixes are padded to it: few sizes
 MOST_LABELS = 0.4  # labels a frame of input, at most, in what is decoded
@@ -97,7 +98,7 @@ class AttentionModel(SpeechModel):
                 )
                 for i in range(len(batch))
             ]
-        return [decoded(self.labels, labels) for labels in found]
+        return [self.alphabet.decode(labels) for labels in found]
 
     def _greedy(
         self, decoder: keras.Model, memory: np.ndarray, mask: np.ndarray, most: np.ndarray
@@ -161,8 +162,7 @@ class AttentionModel(SpeechModel):
         for row, labels in enumerate(prefixes):
             before[row, 1 : len(labels) + 1] = labels
         logits = np.asarray(decoder.predict_on_batch([memory, mask, before]), np.float64)[:, step]
-        peak = logits.max(-1, keepdims=True)
-        return np.asarray(logits - peak - np.log(np.exp(logits - peak).sum(-1, keepdims=True)))
+        return np.asarray(log_softmax(logits, axis=-1))
 
 
 def embedded(before: Tensor, classes: int, width: int) -> Tensor:
@@ -181,9 +181,11 @@ def _shape(batch: Batch) -> tuple[int, int]:
     return len(batch), _padded(longest + 1)
 
 
-def attended(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
+def attended(
+    query: Tensor, keys: Tensor, values: Tensor, mask: Tensor, bias: Tensor | float = 0.0
+) -> Tensor:
     """Dot-product attention (Luong et al. 2015): (b, steps, n), (b, t, n), (b, t, m), mask
-    (b, t, 1) -> (b, steps, m)."""
+    (b, t, 1) -> (b, steps, m). `bias`: added to the scores (b, steps, t)."""
     scores = ops.matmul(query, ops.transpose(keys, (0, 2, 1))) / np.sqrt(keys.shape[-1])
-    scores = scores + (1 - ops.transpose(mask, (0, 2, 1))) * -1e9
+    scores = scores + bias + (1 - ops.transpose(mask, (0, 2, 1))) * -1e9
     return ops.matmul(ops.softmax(scores), values)

@@ -1,6 +1,5 @@
 """What the trainer asks of a speech model."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -12,6 +11,7 @@ from keras import ops
 from trainer.data.batch import Batch
 from trainer.errors import UserError
 from trainer.models.recurrent import Tensor
+from trainer.text.alphabet import Alphabet
 from trainer.training.ctc import finite_gradient
 
 
@@ -25,6 +25,12 @@ class Decoding:
     scorer: Path | None = None
     length_bonus: float = 0.7
 
+    @property
+    def name(self) -> str:
+        """What a set that is decoded so is named by, after its own name; empty for greedy."""
+        beam = f"-beam{self.beam}" if self.beam > 1 else ""
+        return f"{beam}-scorer" if self.scorer else beam
+
 
 GREEDY = Decoding()
 
@@ -37,6 +43,11 @@ class SpeechModel:
 
     labels: tuple[str, ...]
     bands: int
+
+    @property
+    def alphabet(self) -> Alphabet:
+        """The labels, to encode and decode texts."""
+        return Alphabet(tuple(self.labels))
 
     def network(self) -> keras.Model:
         """A new network, with the outputs that `loss` and `transcripts` take."""
@@ -115,17 +126,12 @@ def network_of(model: SpeechModel) -> Network:
     return network
 
 
-def used(frames: Tensor, like: Tensor) -> Tensor:
-    """(clips,), (clips, time, ...) -> (clips, time, 1): 1 up to the end of each clip, then 0."""
-    places = ops.arange(ops.shape(like)[1])
-    return ops.cast(places[None, :, None] < ops.cast(frames, "int32")[:, None, None], like.dtype)
-
-
 class Used(keras.layers.Layer):
-    """`used` as a layer."""
+    """(clips,), (clips, time, ...) -> (clips, time, 1): 1 up to the end of each clip, then 0."""
 
     def call(self, frames: Tensor, like: Tensor) -> Tensor:
-        return used(frames, like)
+        places = ops.arange(ops.shape(like)[1])[None, :, None]
+        return ops.cast(places < ops.cast(frames, "int32")[:, None, None], like.dtype)
 
     def compute_output_shape(self, frames_shape: Any, like_shape: Any) -> tuple[Any, ...]:
         """(clips, time, 1)."""
@@ -137,8 +143,3 @@ def halved(frames: Any, times: int = 1) -> Any:
     for _ in range(times):
         frames = (frames + 1) // 2
     return frames
-
-
-def decoded(labels: Sequence[str], indices: Sequence[int]) -> str:
-    """Text of label indices."""
-    return "".join(labels[i] for i in indices)

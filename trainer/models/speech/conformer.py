@@ -132,10 +132,15 @@ class Attention(keras.layers.Layer):
         return x_shape
 
 
+def speeds(size: int) -> np.ndarray:
+    """Radians that each pair of values in a head turns by from one position to the next,
+    (size / 2,)."""
+    return 10000.0 ** (-np.arange(0, size, 2, dtype=np.float32) / size)
+
+
 def _angles(time: Any, size: int, kind: Any) -> tuple[Tensor, Tensor]:
     """(cosines, sines) of positions, (time, size / 2)."""
-    speeds = 10000.0 ** (-np.arange(0, size, 2, dtype="float32") / size)
-    angles = ops.cast(ops.arange(time), "float32")[:, None] * speeds[None]
+    angles = ops.cast(ops.arange(time), "float32")[:, None] * speeds(size)[None]
     return ops.cast(ops.cos(angles), kind), ops.cast(ops.sin(angles), kind)
 
 

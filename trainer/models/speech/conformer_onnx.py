@@ -11,7 +11,7 @@ import numpy as np
 
 from trainer.errors import UserError
 from trainer.models.onnx import Graph
-from trainer.models.speech.conformer import KERNEL, STRIDE, Conformer
+from trainer.models.speech.conformer import KERNEL, STRIDE, Conformer, speeds
 
 EPSILON = 1e-5
 MODEL, TOKENS = "model.onnx", "tokens.txt"
@@ -232,9 +232,8 @@ class Writer:
     def turns(self, places: str) -> tuple[str, str]:
         """(cosines, sines) of rotary positions, (T, size / 2)."""
         g = self.g
-        speeds = 10000.0 ** (-np.arange(0, self.size, 2, dtype=np.float32) / self.size)
         at = g.node("Unsqueeze", g.node("Cast", places, to=1), g.integers(1))
-        angles = g.node("Mul", at, g.constant(speeds[None]))
+        angles = g.node("Mul", at, g.constant(speeds(self.size)[None]))
         return g.node("Cos", angles), g.node("Sin", angles)
 
     def turned(self, x: str, turns: tuple[str, str]) -> str:

@@ -6,12 +6,13 @@ from typing import Any
 
 import keras
 import numpy as np
+from scipy.special import log_softmax
 
 from trainer.data.batch import Batch
 from trainer.errors import UserError
 from trainer.models.recurrent import Tensor
-from trainer.models.speech.base import GREEDY, Decoding, SpeechModel, decoded
-from trainer.text.alphabet import Alphabet, collapse
+from trainer.models.speech.base import GREEDY, Decoding, SpeechModel
+from trainer.text.alphabet import collapse
 from trainer.text.decoder import Search, decode, load_scorer
 from trainer.training import ctc
 from trainer.training.buckets import frames_needed
@@ -49,9 +50,8 @@ class CtcModel(SpeechModel):
                 f"{type(self).__name__}.network: outputs of shape {logits.shape} instead of "
                 f"{wanted}: clips, output_frames(frames), labels and one blank"
             )
-        peak = logits.max(-1, keepdims=True)
-        logits = logits - peak - np.log(np.exp(logits - peak).sum(-1, keepdims=True))
-        return [row[:count] for row, count in zip(logits, frames, strict=True)]
+        found = log_softmax(logits, axis=-1)
+        return [row[:count] for row, count in zip(found, frames, strict=True)]
 
     def transcripts(
         self, network: keras.Model, batch: Batch, outputs: Any, decoding: Decoding = GREEDY
@@ -60,11 +60,10 @@ class CtcModel(SpeechModel):
 
     def texts(self, outputs: Sequence[np.ndarray], decoding: Decoding) -> list[str]:
         """Of log probabilities."""
+        alphabet = self.alphabet
         if decoding.beam == 1 and decoding.scorer is None:
-            blank = len(self.labels)
-            best = (collapse([*map(int, row.argmax(-1))], blank) for row in outputs)
-            return [decoded(self.labels, labels) for labels in best]
-        alphabet = Alphabet(tuple(self.labels))
+            best = (collapse(row.argmax(-1), alphabet.blank) for row in outputs)
+            return [alphabet.decode(labels) for labels in best]
         scorer = load_scorer(decoding.scorer, alphabet) if decoding.scorer else None
         search = replace(Search(), beam_width=max(decoding.beam, 2))
         return [alphabet.decode(decode(row, search, scorer)[0]) for row in outputs]

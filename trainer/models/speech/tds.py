@@ -3,11 +3,10 @@
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from trainer.models.recurrent import Gru, Tensor
-from trainer.models.speech.attention import AttentionModel, embedded
+from trainer.models.speech.attention import AttentionModel, attended, embedded
 from trainer.models.speech.base import Used
 from trainer.serialization import serializable
 
@@ -95,7 +94,7 @@ class WindowedAttention(keras.layers.Layer):
 
     def call(self, query: Tensor, memory: Tensor, used: Tensor, training: bool = False) -> Tensor:
         keys, values = ops.split(memory, 2, axis=-1)
-        scores = ops.matmul(query, ops.transpose(keys, (0, 2, 1))) / np.sqrt(keys.shape[-1])
+        bias: Tensor | float = 0.0
         if training and self.deviation:
             frames = ops.sum(used, 1)  # (b, 1)
             steps, time = ops.shape(query)[1], ops.shape(memory)[1]
@@ -104,9 +103,8 @@ class WindowedAttention(keras.layers.Layer):
             )
             centre = share[None, :, None] * frames[:, None]
             far = (ops.cast(ops.arange(time), frames.dtype)[None, None] - centre) / self.deviation
-            scores = scores - 0.5 * far * far * (1 - self.open)
-        scores = scores + (1 - ops.transpose(used, (0, 2, 1))) * -1e9
-        return ops.matmul(ops.softmax(scores), values)
+            bias = -0.5 * far * far * (1 - self.open)
+        return attended(query, keys, values, used, bias)
 
     def compute_output_shape(
         self, query_shape: Any, memory_shape: Any, used_shape: Any
