@@ -30,8 +30,8 @@ DATA_FOLDER = Path("/data")  # of the images
 def __getattr__(name: str) -> Any:
     if name in PUBLIC:
         return getattr(import_module(f"trainer.{PUBLIC[name]}"), name)
-    if name == "callbacks":
-        return import_module("trainer.experiment.callbacks")
+    if name in ("callbacks", "trackers"):
+        return import_module(f"trainer.experiment.{name}")
     if name in PRODUCTS:
         return import_module(f"trainer.{name}")
     raise AttributeError(f"module 'trainer' has no attribute '{name}'")

@@ -17,7 +17,7 @@ import soundfile
 
 from trainer import clients, rejected
 from trainer.errors import UserError
-from trainer.stt import pipeline, preparation
+from trainer.stt import line, pipeline, preparation
 from trainer.stt.evaluation import Scores, read_clips
 from trainer.stt.settings import SpeechSettings
 from trainer.text import language as languages
@@ -646,3 +646,50 @@ def test_long_recordings_folders_and_subtitles(home, result, tmp_path):
     assert text.count("-->") == sum(bool(segment["text"]) for segment in segments)
     printed = command("transcribe", *given, data=data).stdout
     assert printed.splitlines()[1].startswith(str(tmp_path / "talk" / "short.flac") + "\t")
+
+
+TINY = "layers=1,width=16,heads=2,channels=4,chunk=4"
+
+
+@pytest.fixture(scope="module")
+def conformer(home):
+    def run(**more):
+        given = {"model": "conformer", "network": TINY, "epochs": "2", "export_language": "en"}
+        files = {f"{use}_files": str(home / "all.csv") for use in ("train", "dev", "test")}
+        return line.run({**given, **files, "data_dir": str(home / "conformer"), **more})
+
+    return run
+
+
+def test_a_conformer_for_sherpa_onnx(conformer, home):
+    first = conformer()
+    assert first.made
+    assert first.folder.name.endswith("-stt-en-conformer")
+    names = {str(p.relative_to(first.folder)) for p in first.folder.rglob("*") if p.is_file()}
+    assert names >= {
+        "sherpa/model.onnx", "sherpa/streaming.onnx", "sherpa/tokens.txt", "sherpa/README.md",
+        "report.html", "rejected.csv", "weights.npz", "evaluations/test-all.json",
+    }  # fmt: skip
+    assert set(first.figures) == {"validation", "test-all"}
+    assert first.figures["test-all"]["greedy"]["clips"] == 38
+    again = conformer()
+    assert not again.made
+    assert again.folder == first.folder
+    assert (home / "conformer/work/experiment/audio").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n_hidden": "64"}, "without effect for MODEL=conformer: N_HIDDEN"),
+        ({"network": "size=3"}, "conformer has no size"),
+    ],
+)
+def test_what_a_conformer_has_no_use_for(conformer, given, message):
+    with pytest.raises(UserError, match=message):
+        conformer(**given)
+
+
+def test_stages_of_a_conformer(home):
+    with pytest.raises(UserError, match="made as a whole: package or train, not tune"):
+        line.run({"model": "conformer", "train_files": str(home / "all.csv")}, stage="tune")

@@ -57,6 +57,7 @@ class AudioDataset:
     def use_labels(self, labels: tuple[str, ...]) -> None:
         """Encode transcripts with these labels, in this order; before any clip is read."""
         self.labels, self.alphabet = labels, Alphabet(labels)
+        self._folder: Path | None = None
 
     @cached_property
     def _table(self) -> list[Row]:
@@ -81,9 +82,9 @@ class AudioDataset:
         """The audio at 16 kHz, decoded once into the data folder."""
         return store.Clips(self._decoded)
 
-    @cached_property
+    @property
     def _decoded(self) -> Path:
-        return self.decode()
+        return self._folder or self.decode()
 
     def decode(self, workers: Workers | None = None, redo: tuple[str, ...] = ()) -> Path:
         """The folder with the audio, made if it is not there: by this process, or by `workers`."""
@@ -100,16 +101,18 @@ class AudioDataset:
         label = f"{self.path.name} {self.split}".strip()
         steps = Steps(work_folder(), "experiment", redo, label)
         make = partial(self._decode, workers)
-        return steps.run("audio", make, key, version=VERSION, shared=True)
+        self._folder = folder = steps.run("audio", make, key, version=VERSION, shared=True)
+        refused = rejected.read(folder / rejected.FILE)
+        if steps.made:
+            rejected.report(refused, len(self._table), self.path.name, folder / rejected.FILE)
+        if len(refused) == len(self._table):
+            raise UserError(f"{self.path}: all clips are rejected: {refused[0].reason}")
+        return folder
 
     def _decode(self, workers: Workers | None, out: Path) -> None:
         plan = Plan(tuple(self._table), tuple(map(self.text_of, self._table)), self)
         chunks = -(-len(self._table) // CHUNK)
         store.build(out, clips_of, plan, chunks, "decode", workers)
-        refused = rejected.read(out / rejected.FILE)
-        rejected.report(refused, len(self._table), self.path.name, out / rejected.FILE)
-        if len(refused) == len(self._table):
-            raise UserError(f"{self.path}: all clips are rejected: {refused[0].reason}")
         sums = {
             row.wav_filename: manifest.sha256(Path(row.wav_filename))
             for row in self._table

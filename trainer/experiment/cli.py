@@ -30,7 +30,7 @@ def run(settings_file: Path | None, **options: Any) -> None:
     for line in loaded.lines():
         if not line.endswith(" default"):
             log.info("  %s", line)
-    _use_backend(loaded.settings.keras_backend)
+    _use(loaded.settings.keras_backend, loaded.settings.data_dir)
     from trainer.experiment.pipeline import run as train
 
     click.echo(train(loaded))
@@ -99,15 +99,16 @@ def _backend_of(run: str, data_dir: Path) -> None:
     """The library that the run began with."""
     from trainer.experiment.folders import find, read_record
 
-    _use_backend(read_record(find(run, data_dir / "output"))["backend"])
+    _use(read_record(find(run, data_dir / "output"))["backend"], data_dir)
 
 
-def _use_backend(name: str) -> None:
-    """Before Keras is imported."""
+def _use(backend: str, data_dir: Path) -> None:
+    """Before Keras is imported. DATA_DIR: where decoded audio is kept."""
     from trainer.machine import check_backend
 
-    check_backend(name)
-    os.environ["KERAS_BACKEND"] = name
+    check_backend(backend)
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ["DATA_DIR"] = str(data_dir)
 
 
 @cli.command()

@@ -29,7 +29,7 @@ from trainer.experiment.folders import (
 )
 from trainer.experiment.trainer import Trainer
 from trainer.log import log, start_log
-from trainer.models.speech.base import GREEDY
+from trainer.models.speech.base import GREEDY, Decoding
 from trainer.serialization import Deserializer
 from trainer.steps import new_folder, write_record
 
@@ -53,6 +53,7 @@ class Experiment:
         self.folder = Path(folder) if folder else default_folder()
         self.script = script or provenance.script()
         self.trainer: Trainer | None = None
+        self.last: Path | None = None  # folder of the last run
 
     def run(self, trainer: Trainer | None = None, changed_data: bool = False) -> Path:
         """Train to the end; returns the run's folder. Raises Stopped and UserError.
@@ -65,19 +66,53 @@ class Experiment:
         if self.trainer is None:
             raise UserError("experiment.run needs a trainer the first time")
         definition = serialization.write(self.trainer)
-        run = self._unfinished(definition)
+        run = self._find(definition, finished=False)
         if run is None:
             run = new_folder(self.folder, self.name)
             run.mkdir(parents=True)
             write_record(run / RECORD, self._record())
             write_record(run / DEFINITION, definition)  # last: now it is a run
         try:
-            return carry_on(run, self.trainer, self.script, changed_data)
+            self.last = carry_on(run, self.trainer, self.script, changed_data)
+            return self.last
         except Stopped as stop:
             if provenance.script() is None:
                 raise
             log.info("%s", stop)  # a script ends with one line, not with a traceback
             raise SystemExit(STOPPED_CODE) from None
+
+    def finished(self, trainer: Trainer) -> Path | None:
+        """The folder of a finished run of this name, seed and definition."""
+        found = self._find(serialization.write(trainer), finished=True)
+        self.last = found or self.last
+        return found
+
+    def evaluate(
+        self, table: Path | str, beam: int = 1, scorer: Path | None = None, split: str = ""
+    ) -> dict[str, Any]:
+        """Figures of the last run on a table of clips, also on its page. Raises UserError."""
+        from trainer.experiment import pipeline
+
+        decoding = Decoding(beam, scorer)
+        path = pipeline.evaluate(self._last, self.folder, Path(table), decoding, split, {})
+        return dict(read_json(path)["figures"])
+
+    def export(self, target: Path | None = None) -> Path:
+        """The last run's network for sherpa-onnx, proved there. Raises UserError."""
+        from trainer.experiment import pipeline
+
+        return pipeline.export(self._last, self.folder, target, {})
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Of all evaluations of the last run, by their names."""
+        found = evaluation.of_run(Path(self._last))
+        return {name: one.figures() for name, one in found.items()}
+
+    @property
+    def _last(self) -> str:
+        if self.last is None:
+            raise UserError(f"experiment '{self.name}' was not run yet")
+        return str(self.last)
 
     def _record(self) -> dict[str, Any]:
         """What is known before any clip is read."""
@@ -91,7 +126,7 @@ class Experiment:
             "seconds": 0.0,
         }
 
-    def _unfinished(self, definition: Any) -> Path | None:
+    def _find(self, definition: Any, finished: bool) -> Path | None:
         plain = json.loads(json.dumps(definition))
         for run in reversed(runs(self.folder)):
             try:
@@ -100,7 +135,8 @@ class Experiment:
                 log.warning("not looked at: %s", error)
                 continue
             same = (record["name"], record["seed"]) == (self.name, self.seed)
-            if same and record["status"] != FINISHED and read_json(run / DEFINITION) == plain:
+            ended = record["status"] == FINISHED
+            if same and ended == finished and read_json(run / DEFINITION) == plain:
                 return run
         return None
 

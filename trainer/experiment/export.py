@@ -49,7 +49,6 @@ def export(trainer: Trainer, network: Network, out: Path, name: str) -> dict[str
         ways.append(_Streaming(out, model))
     figures = {way.name: proof(way, model, network, dataset) for way in ways}
     write_record(out / FIGURES, figures)
-    (out / CARD).write_text(_card(name, model, figures), encoding="utf-8")
     for way, found in figures.items():
         log.info(
             f"sherpa-onnx, {way}: {found['equal']} of {found['clips']} texts as in Keras, "
@@ -61,6 +60,7 @@ def export(trainer: Trainer, network: Network, out: Path, name: str) -> dict[str
                 f"{out}: sherpa-onnx, {way}, recognises other texts than Keras in "
                 f"{found['clips'] - found['equal']} of {found['clips']} clips, such as {example}"
             )
+    (out / CARD).write_text(_card(name, model, figures), encoding="utf-8")  # last: it is whole
     return figures
 
 

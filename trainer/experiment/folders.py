@@ -64,3 +64,30 @@ def weights_of(run: Path) -> Path:
         if path.exists():
             return path
     raise UserError(f"{run.name}: has no weights yet")
+
+
+def parameters_of(run: Path) -> dict[str, str]:
+    """The definition of a run as name -> value. Raises UserError."""
+    found: dict[str, str] = {}
+
+    def walk(data: Any, where: str) -> None:
+        if isinstance(data, dict) and "fields" in data:
+            kind = str(data.get("class") or data.get("keras"))
+            found[where or "class"] = kind.rsplit(":", maxsplit=1)[-1]
+            walk(data["fields"], where)
+        elif isinstance(data, dict):
+            inside = data.get("mapping", data)
+            if set(data) == {"path"}:
+                found[where] = str(data["path"])
+            else:
+                for name, value in inside.items():
+                    walk(value, f"{where}.{name}".lstrip("."))
+        elif isinstance(data, list) and any(isinstance(one, dict) for one in data):
+            for i, value in enumerate(data):
+                walk(value, f"{where}[{i}]")
+        else:
+            text = "".join(data) if where.endswith("labels") and data else json.dumps(data)
+            found[where] = text
+
+    walk(read_json(run / DEFINITION), "")
+    return found

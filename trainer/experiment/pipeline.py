@@ -1,21 +1,20 @@
 """Settings -> trainer -> run, and the evaluation that ends it."""
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from trainer import models, page
+from trainer import page
 from trainer.data.dataset import AudioDataset
 from trainer.data.processor import AudioProcessor, Augmentation, SpecAugment, Tempo, Waveforms
 from trainer.errors import UserError
-from trainer.experiment import callbacks, evaluation, experiment, report
+from trainer.experiment import callbacks, evaluation, experiment, report, trackers
 from trainer.experiment.experiment import Experiment, load
-from trainer.experiment.folders import find, read_record, runs, weights_of
-from trainer.experiment.settings import ExperimentSettings
+from trainer.experiment.folders import find, parameters_of, read_record, runs, weights_of
+from trainer.experiment.settings import TRACKERS, ExperimentSettings
 from trainer.experiment.trainer import Optimizer, Trainer
 from trainer.log import log
 from trainer.machine import check_gpu, cores
+from trainer.models import zoo
 from trainer.models.speech.base import Decoding
 from trainer.settings import Loaded
 from trainer.workers import Workers
@@ -72,7 +71,7 @@ def trainer_of(s: ExperimentSettings) -> Trainer:
         Path(s.dev_files or s.train_files), processor, "" if s.dev_files else "dev", train.labels
     )
     return Trainer(
-        network_of(s, train.labels, processor.bands),
+        zoo.network(s.model, train.labels, processor.bands, s.network),
         train.loader(s.batch_seconds),
         dev.loader(),
         callbacks=_callbacks(s),
@@ -95,26 +94,12 @@ def _augmentations(s: ExperimentSettings) -> tuple[Augmentation, ...]:
     return tuple(found)
 
 
-def network_of(s: ExperimentSettings, labels: tuple[str, ...], bands: int) -> Any:
-    """The model of the zoo with the parameters that are given. Raises UserError."""
-    kind = getattr(models, s.model)
-    defaults = {name: one.default for name, one in inspect.signature(kind).parameters.items()}
-    known = [name for name in defaults if name not in ("labels", "bands")]
-    for name, value in s.parameters.items():
-        wanted = type(defaults.get(name, value))
-        if not isinstance(value, (int, float) if wanted is float else wanted):
-            raise UserError(f"NETWORK: {name}={value}: {s.model} expects {wanted.__name__}")
-    if strange := sorted(set(s.parameters) - set(known)):
-        raise UserError(
-            f"NETWORK: {s.model} has no {', '.join(strange)}; it has {', '.join(known)}"
-        )
-    return kind(labels=labels, bands=bands, **s.parameters)
-
-
 def _callbacks(s: ExperimentSettings) -> list[callbacks.Callback]:
     found: list[callbacks.Callback] = [callbacks.TextComparison(8), callbacks.EpochEstimate()]
     if s.patience:
         found.append(callbacks.EarlyStopping(patience=s.patience))
+    for name in filter(None, map(str.strip, s.track.split(","))):
+        found.append(getattr(trackers, TRACKERS[name])())
     if s.model == "tds":
         found.append(callbacks.ReleaseWindow())
     return found
@@ -172,7 +157,9 @@ def evaluate(
         trainer, network, dataset.loader(), f"{table.stem}{part}{decoding.name}", decoding
     )
     _log(found)
-    return evaluation.write(folder, found)
+    written = evaluation.write(folder, found)
+    page.write(report.of_runs([folder]), folder / "report.html")
+    return written
 
 
 def export(name: str, output: Path, target: Path | None, roots: Mapping[str, str]) -> Path:
@@ -225,7 +212,7 @@ def shown(name: str, output: Path) -> list[str]:
             f"{part}: {found['clips']} clips, {found['hours']} h, {found['rejected']} rejected, "
             f"{found['path']} (SHA-256 {found['sha256'][:12]})"
         )
-    lines += [f"{key} = {value}" for key, value in report.flat(folder).items()]
+    lines += [f"{key} = {value}" for key, value in parameters_of(folder).items()]
     for one in evaluation.of_run(folder).values():
         lines.append(f"{one.name}: WER {100 * one.wer:.2f} %, {len(one.paths)} clips")
     return lines

@@ -15,7 +15,7 @@ from trainer.audio.io import SAMPLE_RATE_HZ
 from trainer.errors import UserError
 from trainer.experiment import evaluation
 from trainer.experiment.evaluation import Evaluation
-from trainer.experiment.folders import DEFINITION, read_record
+from trainer.experiment.folders import parameters_of, read_record
 from trainer.page import Card, Page, Sound, Table, percent
 
 MOST = 20  # runs
@@ -139,36 +139,9 @@ def _differences(names: Sequence[str], found: Sequence[dict[str, Evaluation]]) -
     return Table("Paired differences (bootstrap, 10,000 draws)", head, rows)
 
 
-def flat(folder: Path) -> dict[str, str]:
-    """The definition of a run as name -> value."""
-    found: dict[str, str] = {}
-
-    def walk(data: Any, where: str) -> None:
-        if isinstance(data, dict) and "fields" in data:
-            kind = str(data.get("class") or data.get("keras"))
-            found[where or "class"] = kind.rsplit(":", maxsplit=1)[-1]
-            walk(data["fields"], where)
-        elif isinstance(data, dict):
-            inside = data.get("mapping", data)
-            if set(data) == {"path"}:
-                found[where] = str(data["path"])
-            else:
-                for name, value in inside.items():
-                    walk(value, f"{where}.{name}".lstrip("."))
-        elif isinstance(data, list) and any(isinstance(one, dict) for one in data):
-            for i, value in enumerate(data):
-                walk(value, f"{where}[{i}]")
-        else:
-            text = "".join(data) if where.endswith("labels") and data else json.dumps(data)
-            found[where] = text
-
-    walk(json.loads((folder / DEFINITION).read_text(encoding="utf-8")), "")
-    return found
-
-
 def _settings(names: Sequence[str], folders: Sequence[Path]) -> Table:
     """Of one run all settings, of several those that differ."""
-    every = [flat(folder) for folder in folders]
+    every = [parameters_of(folder) for folder in folders]
     keys = dict.fromkeys(key for one in every for key in one)
     if len(every) > 1:
         keys = dict.fromkeys(key for key in keys if len({one.get(key) for one in every}) > 1)

@@ -1,7 +1,7 @@
 """Settings of `trainer experiment run`: the same as the Python API, without Python."""
 
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import field_validator
 
@@ -9,12 +9,13 @@ from trainer import models
 from trainer.settings import Above0, Below1, Count, NonNegative, Positive, Settings, setting
 
 TRAIN = "always"  # another value is another run
+TRACKERS = {"mlflow": "MLflow", "trackio": "Trackio"}  # -> class
 
 
 class ExperimentSettings(Settings):
     """What is trained on what; the network's own parameters are given by `network`."""
 
-    repeatable: ClassVar[dict[str, str]] = {"network": ","}
+    repeatable: ClassVar[dict[str, str]] = {"network": ",", "track": ","}
 
     name: str = setting("", "Name of the experiment; default: the model's.", steps="none")
     model: str = setting("conformer", f"Network: {', '.join(models.SPEECH)}.", steps=TRAIN)
@@ -50,6 +51,9 @@ class ExperimentSettings(Settings):
         0, "End after so many epochs without progress; 0: never.", steps=TRAIN
     )
     average_best: Positive = setting(1, "Mean of the weights of so many best epochs.", steps=TRAIN)
+    track: str = setting(
+        "", "Send figures to mlflow or trackio too (extra `trackers`); repeatable.", steps="none"
+    )
     automatic_mixed_precision: bool = setting(False, "Train in bfloat16, for GPUs.", steps=TRAIN)
     gpus: Positive = setting(1, "GPUs of this machine that share each batch.", steps="none", le=64)
     random_seed: Count = setting(4568, "Seed of weights, order and augmentation.", steps=TRAIN)
@@ -76,22 +80,12 @@ class ExperimentSettings(Settings):
             raise ValueError("there are tensorflow and jax")
         return name
 
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Of the network, as numbers where they are numbers."""
-        pairs = (pair.partition("=") for pair in self.network.split(",") if pair.strip())
-        return {name.strip(): _number(value) for name, _, value in pairs}
-
-
-def _number(text: str) -> Any:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    if "x" in text:  # 10x14x18
-        return tuple(_number(part) for part in text.split("x"))
-    return {"true": True, "false": False}.get(text.lower(), text)
+    @field_validator("track")
+    @classmethod
+    def _trackers(cls, names: str) -> str:
+        if strange := [one for one in names.split(",") if one.strip() not in ("", *TRACKERS)]:
+            raise ValueError(f"no tracker '{strange[0].strip()}'; there are {', '.join(TRACKERS)}")
+        return names
 
 
 SETTINGS = ExperimentSettings

@@ -12,6 +12,7 @@ from trainer.errors import UserError
 from trainer.experiment.callbacks import Callback, Checkpoints, Context, load_weights, save_weights
 from trainer.experiment.folders import WEIGHTS
 from trainer.experiment.validation import Validation
+from trainer.log import log
 from trainer.metrics.recognition import CharacterErrorRate, Metric, WordErrorRate
 from trainer.models.speech.base import Network, SpeechModel, network_of
 from trainer.serialization import serializable
@@ -129,6 +130,7 @@ class Trainer:
             rate = self.optimizer.rate(steps)
             optimizer = self.optimizer.build(rate, steps, self.accumulate)
         self._check_output(network)
+        self._warn_of_short_clips()
         rounds = self.validate_steps or self.data.per_epoch
         best = self._best()
         context = Context(
@@ -184,6 +186,20 @@ class Trainer:
                 f"{batch.features.shape[1]} frames and {batch.features.shape[2]} bands: "
                 f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
             ) from error
+
+    def _warn_of_short_clips(self) -> None:
+        """With the number of clips that teach nothing."""
+        for loader in filter(None, (self.data, self.validation)):
+            dataset = loader.dataset
+            frames = dataset.seconds_of_clips * dataset.processor.frames_per_second
+            given = zip(frames.astype(int), dataset.targets, dataset.rows, strict=True)
+            short = [row for n, labels, row in given if not self.model.learns(n, labels)]
+            if short:
+                log.warning(
+                    "%s: %d of %d clips are too short for their transcripts and do not count in "
+                    "the loss, such as %s '%s'", dataset.path.name, len(short), len(dataset),
+                    Path(short[0].wav_filename).name, short[0].transcript[:60],
+                )  # fmt: skip
 
     def loaded(self, path: Path) -> Network:
         """The network with the weights of a file."""

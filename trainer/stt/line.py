@@ -11,7 +11,7 @@ from trainer import run as runs
 from trainer.errors import UserError
 from trainer.log import log
 from trainer.settings import Loaded, load
-from trainer.stt.settings import SpeechSettings
+from trainer.stt.settings import CONFORMER, SpeechSettings
 from trainer.text import language as languages
 
 TRANSFER = Path("/transfer-checkpoint")  # starting weights, if that is mounted
@@ -59,6 +59,27 @@ def resolve(
     return loaded
 
 
+def check_conformer(loaded: Loaded[SpeechSettings], stage: str) -> None:
+    """Raises UserError for stages and options that only DeepSpeech's network has."""
+    if stage not in WHOLE:
+        raise UserError(f"MODEL=conformer is made as a whole: {' or '.join(WHOLE)}, not {stage}")
+    s = loaded.settings
+    given = [name for name, source in loaded.sources.items() if source != "default"]
+    idle = [name for name in given if name not in CONFORMER and not name.startswith("export_")]
+    if lost := [name.upper() for name in idle if loaded.sources[name].startswith("flag")]:
+        raise UserError(
+            f"without effect for MODEL=conformer: {', '.join(lost)}; parameters of the network are "
+            "given by NETWORK"
+        )
+    if idle:
+        log.warning("without effect for MODEL=conformer: %s", ", ".join(map(str.upper, idle)))
+    if s.load_checkpoint_dir:
+        raise UserError(
+            "a conformer does not start from LOAD_CHECKPOINT_DIR: to go on with a finished one, "
+            "`trainer experiment continue RUN --epochs N`"
+        )
+
+
 def run(
     options: Mapping[str, Any], settings_file: Path | None = None, stage: str = "package"
 ) -> Any:
@@ -69,6 +90,8 @@ def run(
     start = time.monotonic()
     loaded = resolve(options, settings_file, whole=stage in WHOLE)
     s = loaded.settings
+    if s.model == "conformer":
+        check_conformer(loaded, stage)
     label = f"stt {s.export_language or s.model_language}".strip()
     with runs.start(loaded, "stt", "stt", label) as current:
         from trainer.machine import check_gpu
@@ -77,10 +100,15 @@ def run(
 
         check_gpu(s.keras_backend, WAYS_OUT)
         pipeline = Pipeline(current)
-        found = getattr(pipeline, STAGES[stage])
+        if s.model == "conformer":
+            from trainer.stt.conformer import ConformerLine
+
+            found = ConformerLine(current, pipeline.material).delivered
+        else:
+            found = getattr(pipeline, STAGES[stage])
+            copies.write(pipeline, stage, whole=stage in WHOLE)
         made = current.made or getattr(found, "made", False)
-        copies.write(pipeline, stage, whole=stage in WHOLE)
-        figures = pipeline.figures if stage in ("package", "train", "test") else {}
+        figures = getattr(pipeline if stage == "test" else found, "figures", {})
     rows = [(name, seconds) for name, seconds in current.steps.seconds.items() if seconds]
     runs.log_summary(made, rows, time.monotonic() - start)
     log_figures(figures)

@@ -29,11 +29,20 @@ FEATURES = "import train prove_export export"
 NETWORK = "train prove_export export scores"
 EXPORT = "prove_export export"
 METADATA = "Metadata of the exported model."
+CONFORMER = (  # what has an effect with MODEL=conformer
+    "model", "network", "model_language", "train_files", "dev_files", "dev_share", "test_files",
+    "download", "limit_train", "limit_dev", "limit_test", "max_seconds", "duplicate_sentence_count",
+    "validate_rules", "alphabet_config_path", "normalize", "english_compatible", "epochs",
+    "batch_seconds", "optimizer", "learning_rate", "learning_rate_schedule", "weight_decay",
+    "automatic_mixed_precision", "early_stop", "es_epochs", "es_min_delta", "average_best",
+    "random_seed", "keras_backend", "workers", "redo", "data_dir",
+)  # fmt: skip
 
 
 class SpeechSettings(ScorerSettings, AugmentSettings):
     """Of `train_language` and `trainer stt`."""
 
+    repeatable: ClassVar[dict[str, str]] = {**AugmentSettings.repeatable, "network": ","}
     aliases: ClassVar[dict[str, list[str]]] = FLAGS["aliases"]
     ineffective: ClassVar[dict[str, str]] = FLAGS["ineffective"]
     harmless: ClassVar[dict[str, str]] = FLAGS["harmless"]
@@ -103,6 +112,19 @@ class SpeechSettings(ScorerSettings, AugmentSettings):
     )
 
     # the network and its training
+    model: str = setting(
+        "deepspeech",
+        "deepspeech, for DeepSpeech and Coqui STT; or conformer, for sherpa-onnx. Of a conformer, "
+        "LEARNING_RATE, WEIGHT_DECAY and BATCH_SECONDS have other defaults: 0.002, 0.01 and 60.",
+        steps="always",
+        pattern="^(deepspeech|conformer)$",
+    )
+    network: str = setting(
+        "",
+        "Parameters of a conformer: NAME=VALUE, such as width=256 or chunk=16 (for speech as it "
+        "arrives); repeatable.",
+        steps="always",
+    )
     n_hidden: int = setting(2048, "Width of all layers.", steps=NETWORK, ge=8, le=8192)
     layer_norm: bool = setting(
         False, "Layer normalisation after layers 1, 2, 3 and 5.", steps=NETWORK

@@ -26,9 +26,18 @@ def targets(
 
 
 def ctc(targets: Tensor, logits: Tensor) -> Tensor:
-    """Loss of each clip, (b,): targets (b, 3 + n), logits (b, frames, classes)."""
+    """Loss of each clip, (b,): targets (b, 3 + n), logits (b, frames, classes). Of clips that have
+    fewer frames than their labels need, 0."""
     targets = ops.cast(targets, "int32")
     frames, count, labels = targets[:, 0], targets[:, 1], targets[:, HEAD:]
+    pairs = ops.arange(1, ops.shape(labels)[1])[None] < count[:, None]
+    equal = ops.logical_and(labels[:, 1:] == labels[:, :-1], pairs)
+    needed = count + ops.sum(ops.cast(equal, "int32"), 1)
+    each = _loss(frames, count, labels, logits)
+    return ops.where(needed <= frames, each, ops.zeros_like(each))
+
+
+def _loss(frames: Tensor, count: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
     if keras.backend.backend() != "tensorflow":
         blank = logits.shape[-1] - 1
         return ops.ctc_loss(labels, logits, count, frames, mask_index=blank)
@@ -38,7 +47,9 @@ def ctc(targets: Tensor, logits: Tensor) -> Tensor:
     sparse = tf.SparseTensor(
         tf.where(used), tf.boolean_mask(labels, used), tf.cast(tf.shape(labels), tf.int64)
     )
-    return tf.compat.v1.nn.ctc_loss(sparse, logits, frames, time_major=False)
+    return tf.compat.v1.nn.ctc_loss(
+        sparse, logits, frames, time_major=False, ignore_longer_outputs_than_inputs=True
+    )
 
 
 @ops.custom_gradient

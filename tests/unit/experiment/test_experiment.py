@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from trainer import Experiment, Optimizer, Trainer, callbacks, data, metrics, serializable
+from trainer import Experiment, Optimizer, Trainer, callbacks, data, metrics, models, serializable
 from trainer.errors import UserError
 from trainer.experiment import evaluation, experiment, pipeline
 from trainer.experiment.experiment import LOCK, carry_on, continue_run, load
@@ -65,21 +65,6 @@ class Falls(metrics.Metric):
         return self.value
 
 
-@pytest.fixture
-def loaders(tmp_path, monkeypatch, rng):
-    (tmp_path / "data").mkdir()
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.chdir(tmp_path)
-    rows = ["wav_filename,transcript,split"]
-    for n in range(12):
-        soundfile.write(tmp_path / f"{n}.wav", 0.2 * rng.normal(size=8000), 16_000)
-        rows.append(f"{n}.wav,{'ab' if n % 2 else 'b'},{'dev' if n < 3 else 'train'}")
-    (tmp_path / "clips.csv").write_text("\n".join(rows))
-    processor = data.AudioProcessor("log_mel_20")
-    train = data.AudioDataset("clips.csv", processor, "train")
-    return train.loader(4.0), data.AudioDataset("clips.csv", processor, "dev").loader()
-
-
 def trainer_of(loaders, model=None, **more):
     train, dev = loaders
     more = {"epochs": 2, "optimizer": Optimizer(schedule="constant", average=False), **more}
@@ -113,6 +98,24 @@ def test_a_metric_that_is_not_a_number_is_left_out(loaders):
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     assert all("val_nothing" not in row for row in rows)
     assert read_record(run)["status"] == "finished"
+
+
+def test_clips_too_short_for_their_transcripts_do_not_count(loaders, tmp_path, rng):
+    """On both libraries: they have no loss."""
+    soundfile.write(tmp_path / "short.wav", 0.2 * rng.normal(size=2000), 16_000)
+    with (tmp_path / "clips.csv").open("a") as table:
+        table.write(f"\nshort.wav,{'ab' * 40},train\nshort.wav,{'ba' * 40},dev")
+    train, dev = (
+        data.AudioDataset("clips.csv", loaders[0].dataset.processor, split).loader(4.0)
+        for split in ("train", "dev")
+    )
+    run = Experiment("short").run(trainer_of((train, dev), models.deepspeech2(
+        train.dataset.labels, 20, channels=2, units=4, layers=1)))  # fmt: skip
+    text = (run / "training.log").read_text()
+    assert "clips.csv: 1 of 10 clips are too short for their transcripts" in text
+    assert "such as short.wav 'abab" in text
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert all(np.isfinite(row["val_loss"]) and row["val_loss"] < 100 for row in rows)
 
 
 @serializable

@@ -84,6 +84,10 @@ class SpeechModel:
         """Frames that a clip with these labels must have."""
         return 1
 
+    def learns(self, frames: int, labels: np.ndarray) -> bool:
+        """Whether a clip of so many frames can teach these labels."""
+        return True
+
     def given(self) -> tuple[Tensor, Tensor]:
         """Inputs of a network: features (clips, frames, bands), frames (clips,)."""
         features = keras.Input((None, self.bands), name="features")

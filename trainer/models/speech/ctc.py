@@ -33,6 +33,10 @@ class CtcModel(SpeechModel):
     def fewest_frames(self, labels: np.ndarray) -> int:
         return self.subsampling * (frames_needed(labels) + 1)
 
+    def learns(self, frames: int, labels: np.ndarray) -> bool:
+        """CTC aligns no more labels than frames."""
+        return int(self.output_frames(frames)) >= frames_needed(labels)
+
     def targets(self, batch: Batch) -> np.ndarray:
         frames = self.output_frames(batch.frames)
         return ctc.targets(frames, batch.labels, batch.numbers, batch.longest)
