@@ -185,6 +185,9 @@ def main() -> None:
         from bench import speech
 
         speech.rows(row, home, pool, SECONDS)
+    from bench import zoo
+
+    zoo.rows(row)
     memory.stop()
     print(f"\n{here.cpu}, {cores} cores, {here.memory_mb} MB")
     heads = "ours", "plain, same run", "reference, recorded", "MB, own / all"

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -157,6 +158,22 @@ def of_torch(python: Path) -> dict[str, float]:
     return dict(json.loads(done.stdout))
 
 
+def alone(name: str, library: str) -> float:
+    """Steps a second of a network, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "bench.zoo", "--only", name],
+        capture_output=True, text=True, check=True, env=os.environ | {"KERAS_BACKEND": library},
+    )  # fmt: skip
+    return float(done.stdout.split()[-1])
+
+
+def rows(row: Callable[[str, float, float | None, float | None, str], None]) -> None:
+    """Rows of the table: on TensorFlow, and on JAX instead of the plain way."""
+    for name in GEOMETRY:
+        speeds = alone(name, "tensorflow"), alone(name, "jax")
+        row(f"zoo, {name}: TensorFlow, then JAX", *speeds, None, "steps/s")
+
+
 @click.command()
 @click.option("--library", "libraries", multiple=True, default=("tensorflow", "jax"))
 @click.option("--torch", type=click.Path(path_type=Path, exists=True), help="Has PyTorch.")
@@ -168,14 +185,7 @@ def main(libraries: tuple[str, ...], torch: Path | None, only: str | None) -> No
         return
     others = of_torch(torch) if torch else {}
     for name in GEOMETRY:
-        found = {}
-        for library in libraries:
-            environment = os.environ | {"KERAS_BACKEND": library}
-            done = subprocess.run(
-                [sys.executable, "-W", "ignore", "-m", "bench.zoo", "--only", name],
-                capture_output=True, text=True, check=True, env=environment,
-            )  # fmt: skip
-            found[library] = float(done.stdout.split()[-1])
+        found = {library: alone(name, library) for library in libraries}
         if name in others:
             found["PyTorch"] = others[name]
         speeds = ", ".join(f"{library} {speed:.2f}" for library, speed in found.items())

@@ -291,12 +291,13 @@ class EpochEstimate(Callback):
 
 @serializable
 class ReleaseWindow(Callback):
-    """Ends the soft window about the diagonal in which attention starts, after `rounds`."""
+    """Ends the soft window about the diagonal in which attention starts, after the round in which
+    `share` of the training is done. (The trainer adds it where it is missing.)"""
 
-    rounds: int = 3
+    share: float = 0.25
 
     def before_next_round(self, current: Round) -> None:
-        if current.number == self.rounds:
+        if current.step >= self.share * current.steps:
             for weight in self.context.network.non_trainable_weights:
                 if weight.path.endswith("/open"):
                     weight.assign(1.0)

@@ -100,8 +100,6 @@ def _callbacks(s: ExperimentSettings) -> list[callbacks.Callback]:
         found.append(callbacks.EarlyStopping(patience=s.patience))
     for name in filter(None, map(str.strip, s.track.split(","))):
         found.append(getattr(trackers, TRACKERS[name])())
-    if s.model == "tds":
-        found.append(callbacks.ReleaseWindow())
     return found
 
 

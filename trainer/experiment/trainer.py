@@ -9,7 +9,14 @@ import numpy as np
 
 from trainer.data.loader import AudioLoader
 from trainer.errors import UserError
-from trainer.experiment.callbacks import Callback, Checkpoints, Context, load_weights, save_weights
+from trainer.experiment.callbacks import (
+    Callback,
+    Checkpoints,
+    Context,
+    ReleaseWindow,
+    load_weights,
+    save_weights,
+)
 from trainer.experiment.folders import WEIGHTS
 from trainer.experiment.validation import Validation
 from trainer.log import log
@@ -139,8 +146,9 @@ class Trainer:
         )  # fmt: skip
         callbacks: list[Any] = [Validation(self.validation, self.metrics, context), best]
         callbacks += [*self.callbacks, MetricsLog(folder)]
-        if not any(isinstance(one, Checkpoints) for one in self.callbacks):
-            callbacks.append(Checkpoints())
+        for always in (Checkpoints, ReleaseWindow):
+            if not any(isinstance(one, always) for one in self.callbacks):
+                callbacks.append(always())
         for one in callbacks:
             if isinstance(one, Callback):
                 one.begin(context)

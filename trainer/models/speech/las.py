@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from trainer.models.recurrent import Lstm, Tensor, both_ways
-from trainer.models.speech.attention import AttentionModel, attended, embedded
+from trainer.models.speech.attention import AttentionModel, SoftWindow, attended, embedded
 from trainer.models.speech.base import Used
 from trainer.serialization import serializable
 
@@ -15,7 +15,7 @@ from trainer.serialization import serializable
 @serializable
 class Las(AttentionModel):
     """`listener`: units of each direction in each of `pyramid` layers, each of which halves the
-    frames; `speller`: units of the two LSTMs that write."""
+    frames; `speller`: units of the two LSTMs that write; `window`: as in `tds`."""
 
     labels: tuple[str, ...]
     bands: int = 80
@@ -24,6 +24,7 @@ class Las(AttentionModel):
     speller: int = 384
     embedding: int = 64
     dropout: float = 0.2
+    window: float = 4.0
     label_smoothing: float = 0.1
 
     def network(self) -> keras.Model:
@@ -46,7 +47,8 @@ class Las(AttentionModel):
         mask = keras.Input((None, 1), name="used")
         before = keras.Input((None,), dtype="int32", name="labels")
         x = embedded(before, len(self.labels) + 2, self.embedding)
-        x = Speller(self.speller, name="speller")(x, memory, mask)
+        bias = SoftWindow(self.window, self.start, name="window")(before, mask)
+        x = Speller(self.speller, name="speller")(x, memory, mask, bias)
         x = keras.layers.Dropout(self.dropout, seed=self.pyramid)(x)
         x = keras.layers.Dense(self.speller, activation="tanh")(x)
         logits = keras.layers.Dense(self.classes, dtype="float32", name="logits")(x)
@@ -70,14 +72,15 @@ class Pairs(keras.layers.Layer):
 class Speller(keras.layers.Layer):
     """Two LSTMs; the first one sees what was attended to one label before (input feeding).
 
-    (b, steps, n), memory (b, t, m), used (b, t, 1) -> states and contexts (b, steps, units + m).
+    (b, steps, n), memory (b, t, m), used (b, t, 1), bias of the attention (b, steps, t) -> states
+    and contexts (b, steps, units + m).
     """
 
     def __init__(self, units: int, name: str) -> None:
         super().__init__(name=name)
         self.units = units
 
-    def build(self, x_shape: Any, memory_shape: Any, used_shape: Any) -> None:
+    def build(self, x_shape: Any, memory_shape: Any, used_shape: Any, bias_shape: Any) -> None:
         wide, width = self.units, int(memory_shape[-1])
         first, second = int(x_shape[-1]) + width + wide, 2 * wide
         self.first = self.add_weight((first, 4 * wide), "glorot_uniform", name="first")
@@ -86,7 +89,7 @@ class Speller(keras.layers.Layer):
         self.query = self.add_weight((wide, width), "glorot_uniform", name="query")
         self.key = self.add_weight((width, width), "glorot_uniform", name="key")
 
-    def call(self, x: Tensor, memory: Tensor, used: Tensor) -> Tensor:
+    def call(self, x: Tensor, memory: Tensor, used: Tensor, bias: Tensor) -> Tensor:
         keys = ops.matmul(memory, self.key)
         size = int(x.shape[-1])
         fed = ops.transpose(ops.matmul(x, self.first[:size]) + self.biases[0], (1, 0, 2))
@@ -94,24 +97,24 @@ class Speller(keras.layers.Layer):
         blank = ops.zeros_like(fed[0, :, : self.units])
 
         def step(
-            state: tuple[Tensor, ...], given: Tensor
+            state: tuple[Tensor, ...], given: tuple[Tensor, Tensor]
         ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
             h, c, h2, c2, context = state
-            gates = given + ops.matmul(ops.concatenate([context, h], -1), inner)
+            gates = given[0] + ops.matmul(ops.concatenate([context, h], -1), inner)
             h, c = _cell(gates, c)
             joined = ops.matmul(ops.concatenate([h, h2], -1), self.second) + self.biases[1]
             h2, c2 = _cell(joined, c2)
             query = ops.matmul(h2, self.query)[:, None]
-            context = attended(query, keys, memory, used)[:, 0]
+            context = attended(query, keys, memory, used, given[1][:, None])[:, 0]
             state = h, c, h2, c2, context
             return state, state
 
         start = (blank, blank, blank, blank, ops.zeros_like(memory[:, 0]))
-        states = ops.scan(step, start, fed)[1]
+        states = ops.scan(step, start, (fed, ops.transpose(bias, (1, 0, 2))))[1]
         return ops.transpose(ops.concatenate([states[2], states[4]], -1), (1, 0, 2))
 
     def compute_output_shape(
-        self, x_shape: Any, memory_shape: Any, used_shape: Any
+        self, x_shape: Any, memory_shape: Any, used_shape: Any, bias_shape: Any
     ) -> tuple[Any, ...]:
         """States and contexts."""
         return (*x_shape[:2], self.units + memory_shape[-1])

@@ -1,12 +1,10 @@
 """Time-depth separable convolutions and a decoder with key-value attention (Hannun et al. 2019)."""
 
-from typing import Any
-
 import keras
 from keras import ops
 
 from trainer.models.recurrent import Gru, Tensor
-from trainer.models.speech.attention import AttentionModel, attended, embedded
+from trainer.models.speech.attention import AttentionModel, SoftWindow, attended, embedded
 from trainer.models.speech.base import Used
 from trainer.serialization import serializable
 
@@ -15,7 +13,7 @@ from trainer.serialization import serializable
 class Tds(AttentionModel):
     """`channels`: of each group of `blocks` convolutions, each group at half of the frames of the
     one before; `window`: deviation, in frames of memory, of the soft window that holds attention
-    near the diagonal at the start of training (`callbacks.ReleaseWindow` ends it)."""
+    near the diagonal until `callbacks.ReleaseWindow` ends it; 0: none."""
 
     labels: tuple[str, ...]
     bands: int = 80
@@ -69,7 +67,8 @@ class Tds(AttentionModel):
         before = keras.Input((None,), dtype="int32", name="labels")
         x = embedded(before, len(self.labels) + 2, self.embedding)
         x = ops.transpose(Gru(self.units, name="states")(ops.transpose(x, (1, 0, 2))), (1, 0, 2))
-        context = WindowedAttention(self.window, name="attention")(x, memory, mask)
+        bias = SoftWindow(self.window, self.start, name="window")(before, mask)
+        context = attended(x, memory[..., : self.units], memory[..., self.units :], mask, bias)
         x = ops.concatenate([x, context], -1)
         x = keras.layers.Dropout(self.dropout, seed=4)(x)
         x = keras.layers.Dense(self.units, activation="relu")(x)
@@ -80,34 +79,3 @@ class Tds(AttentionModel):
 def _normed(x: Tensor) -> Tensor:
     """Layer norm over bands and channels."""
     return keras.layers.LayerNormalization(axis=(-2, -1), epsilon=1e-5)(x)
-
-
-class WindowedAttention(keras.layers.Layer):
-    """Key-value attention; while `open` is 0 and in training, a Gaussian about the diagonal."""
-
-    def __init__(self, deviation: float, name: str) -> None:
-        super().__init__(name=name)
-        self.deviation = deviation
-
-    def build(self, query_shape: Any, memory_shape: Any, used_shape: Any) -> None:
-        self.open = self.add_weight((), "zeros", trainable=False, name="open")
-
-    def call(self, query: Tensor, memory: Tensor, used: Tensor, training: bool = False) -> Tensor:
-        keys, values = ops.split(memory, 2, axis=-1)
-        bias: Tensor | float = 0.0
-        if training and self.deviation:
-            frames = ops.sum(used, 1)  # (b, 1)
-            steps, time = ops.shape(query)[1], ops.shape(memory)[1]
-            share = (ops.cast(ops.arange(steps), frames.dtype) + 0.5) / ops.cast(
-                steps, frames.dtype
-            )
-            centre = share[None, :, None] * frames[:, None]
-            far = (ops.cast(ops.arange(time), frames.dtype)[None, None] - centre) / self.deviation
-            bias = -0.5 * far * far * (1 - self.open)
-        return attended(query, keys, values, used, bias)
-
-    def compute_output_shape(
-        self, query_shape: Any, memory_shape: Any, used_shape: Any
-    ) -> tuple[Any, ...]:
-        """Values for each query."""
-        return (*query_shape[:2], memory_shape[-1] // 2)
