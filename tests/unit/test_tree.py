@@ -80,7 +80,6 @@ COVERED_BY = {
     "experiment.provenance": LINE_EXPERIMENT,
     "experiment.report": LINE_EXPERIMENT,
     "experiment.settings": LINE_EXPERIMENT,
-    "experiment.trainer": LINE_EXPERIMENT,
     "experiment.validation": LINE_EXPERIMENT,
     "log": "unit/test_programs.py",
     "models.onnx": "unit/models/speech/test_conformer_onnx.py",

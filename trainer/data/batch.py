@@ -18,5 +18,13 @@ class Batch:
     numbers: Sequence[int]
     longest: int
 
+    def by_part(self, views: int, parts: int) -> "Batch":
+        """The clips in so many equal parts, each of which has all of its views."""
+        places = np.arange(len(self)).reshape(views, parts, -1)
+        order: list[int] = places.transpose(1, 0, 2).ravel().tolist()
+        labels = [self.labels[i] for i in order]
+        numbers = [self.numbers[i] for i in order]
+        return Batch(self.features[order], self.frames[order], labels, numbers, self.longest)
+
     def __len__(self) -> int:
         return len(self.frames)

@@ -1,6 +1,7 @@
 """What is trained on what, and how: the definition of an experiment, and its training."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,8 @@ class Optimizer:
 
     def build(self, rate: ScaledRate, steps: int, accumulate: int) -> keras.optimizers.Optimizer:
         """As Keras has it."""
-        more: dict[str, Any] = {"clipnorm": self.clip or None}
+        # TensorFlow clips on each device, before the sum
+        more: dict[str, Any] = {"clipnorm": self.clip / devices.parts() or None}
         if self.average:
             more |= running_mean(steps)
         if accumulate > 1:
@@ -132,10 +134,13 @@ class Trainer:
         keras.utils.set_random_seed(seed)
         self.data.begin(seed)
         with devices.shared(self.gpus) as strategy:
-            network = self.network()
-            steps = self.epochs * self.data.per_epoch
-            rate = self.optimizer.rate(steps)
-            optimizer = self.optimizer.build(rate, steps, self.accumulate)
+            return self._train(folder, strategy)
+
+    def _train(self, folder: Path, strategy: Any) -> Network:
+        network = self.network()
+        steps = self.epochs * self.data.per_epoch
+        rate = self.optimizer.rate(steps)
+        optimizer = self.optimizer.build(rate, steps, self.accumulate)
         self._check_output(network)
         self._warn_of_short_clips()
         rounds = self.validate_steps or self.data.per_epoch
@@ -152,8 +157,9 @@ class Trainer:
         for one in callbacks:
             if isinstance(one, Callback):
                 one.begin(context)
+        batch = partial(self._batch, devices.parts())
         loop = Loop(
-            network, self._batch, steps, rounds, folder, callbacks, optimizer, None,
+            network, batch, steps, rounds, folder, callbacks, optimizer, None,
             jit_compile=keras.backend.backend() == "jax", any_size=True, strategy=strategy,
         )  # fmt: skip
         loop.run()
@@ -171,8 +177,9 @@ class Trainer:
             return BestWeights("val_loss", higher_is_better=False, count=self.average_best)
         return BestWeights(f"val_{first.name}", first.higher_is_better, self.average_best)
 
-    def _batch(self, step: int) -> tuple[Any, ...]:
+    def _batch(self, parts: int, step: int) -> tuple[Any, ...]:
         batch = self.data.batch(step, self.model.fewest_frames, self.model.views, self.gpus)
+        batch = batch.by_part(self.model.views, parts) if parts > 1 else batch
         # each clip counts alike, in a large batch or a small one
         weight = len(batch) / (self.data.mean_size * self.model.views)
         weights = np.full(len(batch), weight, np.float32)
@@ -183,7 +190,7 @@ class Trainer:
         batch = self.data.of(self.data.all()[0][:1])
         name = type(self.model).__name__
         try:
-            outputs = network.predict_on_batch(self.model.inputs(batch))
+            outputs = devices.outputs_of(network, self.model.inputs(batch))
             self.model.transcripts(network, batch, outputs)
             self.model.evaluation_loss(self.model.targets(batch), outputs)
         except UserError:

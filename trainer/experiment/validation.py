@@ -13,6 +13,7 @@ from trainer.log import log
 from trainer.metrics.recognition import Metric
 from trainer.models.speech.base import GREEDY, Decoding, Network, SpeechModel
 from trainer.training import callbacks as shared
+from trainer.training import devices
 from trainer.training.callbacks import Round
 
 
@@ -37,7 +38,7 @@ def recognise(
     losses, hypotheses = np.zeros(count), [""] * count
     for numbers in loader.all():
         batch = loader.of(numbers)
-        outputs = network.predict_on_batch(model.inputs(batch))
+        outputs = devices.outputs_of(network, model.inputs(batch))
         targets = model.targets(batch)
         losses[numbers] = np.asarray(model.evaluation_loss(targets, outputs))
         for metric in keras_metrics:

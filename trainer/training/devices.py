@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 from trainer.errors import UserError
 
@@ -50,6 +51,31 @@ def shared(count: int, kind: str = "GPU") -> Iterator[Any]:
     strategy = tf.distribute.MirroredStrategy(names[:count])
     with strategy.scope():
         yield strategy
+
+
+def outputs_of(model: keras.Model, inputs: Any) -> Any:
+    """What a model says to a batch, outside of training: on one device, where it is mirrored on
+    several (`predict_on_batch` would give the whole batch to each)."""
+    strategy = getattr(model, "distribute_strategy", None)
+    if strategy is None or strategy.num_replicas_in_sync == 1:
+        return model.predict_on_batch(inputs)
+    import tensorflow as tf
+
+    if not hasattr(model, "_on_one_device"):
+        forward = tf.function(lambda given: model(given, training=False), reduce_retracing=True)
+        object.__setattr__(model, "_on_one_device", forward)
+    tensors = keras.tree.map_structure(tf.constant, inputs)
+    return keras.tree.map_structure(np.asarray, model._on_one_device(tensors))
+
+
+def parts() -> int:
+    """Parts of a batch, each of which has a gradient of its own: TensorFlow's devices. JAX sees the
+    whole batch."""
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return int(tf.distribute.get_strategy().num_replicas_in_sync)
 
 
 def step_function(strategy: Any, train_step: Any) -> Any:

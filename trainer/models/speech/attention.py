@@ -15,6 +15,7 @@ from scipy.special import log_softmax
 from trainer.data.batch import Batch
 from trainer.models.recurrent import Tensor
 from trainer.models.speech.base import GREEDY, Decoding, SpeechModel
+from trainer.training.devices import outputs_of
 
 STEPS_MULTIPLE = 32  # prefixes are padded to it: few sizes
 MOST_LABELS = 0.4  # labels a frame of input, at most, in what is decoded
@@ -86,7 +87,7 @@ class AttentionModel(SpeechModel):
     ) -> list[str]:
         parts: Parts = network.parts
         memory, mask = (
-            np.asarray(x) for x in parts.encoder.predict_on_batch([batch.features, batch.frames])
+            np.asarray(x) for x in outputs_of(parts.encoder, [batch.features, batch.frames])
         )
         most = np.maximum(4, (batch.frames * MOST_LABELS).astype(int))
         if decoding.beam == 1:
@@ -161,7 +162,7 @@ class AttentionModel(SpeechModel):
         before = np.full((len(prefixes), _padded(step + 1)), self.start, np.int32)
         for row, labels in enumerate(prefixes):
             before[row, 1 : len(labels) + 1] = labels
-        logits = np.asarray(decoder.predict_on_batch([memory, mask, before]), np.float64)[:, step]
+        logits = np.asarray(outputs_of(decoder, [memory, mask, before]), np.float64)[:, step]
         return np.asarray(log_softmax(logits, axis=-1))
 
 

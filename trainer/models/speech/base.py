@@ -13,6 +13,7 @@ from trainer.errors import UserError
 from trainer.models.recurrent import Tensor
 from trainer.text.alphabet import Alphabet
 from trainer.training.ctc import finite_gradient
+from trainer.training.devices import parts
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,8 @@ class Network(keras.Model):
                 "number a clip, (clips,)"
             )
         each = ops.where(ops.isfinite(each), each, 0.0)
-        return ops.mean(each if sample_weight is None else each * sample_weight)
+        mean = ops.mean(each if sample_weight is None else each * sample_weight)
+        return mean / parts()  # as Keras' own losses: the devices' gradients are added
 
 
 def network_of(model: SpeechModel) -> Network:
