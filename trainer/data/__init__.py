@@ -7,8 +7,10 @@ NAMES = {  # public name -> module
     "AudioDataset": "dataset",
     "AudioLoader": "loader",
     "AudioProcessor": "processor",
+    "Microphone": "processor",
     "SpecAugment": "processor",
     "Tempo": "processor",
+    "VocalTract": "processor",
     "Waveforms": "processor",
     "Batch": "batch",
 }

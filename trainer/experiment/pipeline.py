@@ -5,7 +5,15 @@ from pathlib import Path
 
 from trainer import page
 from trainer.data.dataset import AudioDataset
-from trainer.data.processor import AudioProcessor, Augmentation, SpecAugment, Tempo, Waveforms
+from trainer.data.processor import (
+    AudioProcessor,
+    Augmentation,
+    Microphone,
+    SpecAugment,
+    Tempo,
+    VocalTract,
+    Waveforms,
+)
 from trainer.errors import UserError
 from trainer.experiment import callbacks, evaluation, experiment, report, trackers
 from trainer.experiment.experiment import Experiment, load
@@ -64,7 +72,7 @@ def trainer_of(s: ExperimentSettings) -> Trainer:
     if not s.train_files:
         raise UserError("nothing to train on: give TRAIN_FILES, a table of clips (CSV)")
     features = s.features or FEATURES.get(s.model, OTHERS)
-    processor = AudioProcessor(features, s.normalize, _augmentations(s))
+    processor = AudioProcessor(features, s.normalize, _augmentations(s, features))
     split = "" if s.dev_files else "train"
     train = AudioDataset(Path(s.train_files), processor, split)
     dev = AudioDataset(
@@ -77,16 +85,21 @@ def trainer_of(s: ExperimentSettings) -> Trainer:
         callbacks=_callbacks(s),
         epochs=s.epochs,
         optimizer=Optimizer(s.optimizer, s.learning_rate, s.schedule, weight_decay=s.weight_decay),
+        validate_steps=s.validate_steps,
         average_best=s.average_best,
         mixed_precision=s.automatic_mixed_precision,
         gpus=s.gpus,
     )
 
 
-def _augmentations(s: ExperimentSettings) -> tuple[Augmentation, ...]:
+def _augmentations(s: ExperimentSettings, features: str) -> tuple[Augmentation, ...]:
     found: list[Augmentation] = []
     if s.noises or s.rooms:
         found.append(Waveforms(s.rooms, s.noises))
+    if s.voices:
+        found.append(Microphone(8 * s.voices, 0.4 * s.voices))
+    if s.voices and "mel" in features:
+        found.append(VocalTract(0.16 * s.voices))
     if s.tempo:
         found.append(Tempo(s.tempo))
     if s.masks:

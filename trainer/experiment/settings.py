@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import field_validator
 
 from trainer import models
-from trainer.settings import Above0, Below1, Count, NonNegative, Positive, Settings, setting
+from trainer.settings import Above0, Below1, Count, NonNegative, Positive, Settings, Share, setting
 
 TRAIN = "always"  # another value is another run
 TRACKERS = {"mlflow": "MLflow", "trackio": "Trackio"}  # -> class
@@ -34,6 +34,12 @@ class ExperimentSettings(Settings):
     )
     normalize: str = setting("fixed", "Features: fixed, or clip by clip.", steps=TRAIN)
     tempo: Below1 = setting(0.12, "Slower and faster speech in training, by so much.", steps=TRAIN)
+    voices: Share = setting(
+        1.0,
+        "Strength of changes of the speaker and the microphone in training: vocal tract, level, "
+        "spectrum, noise.",
+        steps=TRAIN,
+    )
     masks: Count = setting(
         2, "Masks over time and over bands in training (SpecAugment).", steps=TRAIN
     )
@@ -47,10 +53,15 @@ class ExperimentSettings(Settings):
         "cosine", "Learning rate: cosine, constant or inverse_square_root.", steps=TRAIN
     )
     weight_decay: NonNegative = setting(0.01, "Decay of weights.", steps=TRAIN)
-    patience: Count = setting(
-        0, "End after so many epochs without progress; 0: never.", steps=TRAIN
+    validate_steps: Count = setting(
+        0, "Training steps between two validations; 0: an epoch.", steps=TRAIN
     )
-    average_best: Positive = setting(1, "Mean of the weights of so many best epochs.", steps=TRAIN)
+    patience: Count = setting(
+        0, "End after so many validations without progress; 0: never.", steps=TRAIN
+    )
+    average_best: Positive = setting(
+        1, "Mean of the weights at so many best validations.", steps=TRAIN
+    )
     track: str = setting(
         "", "Send figures to mlflow or trackio too (extra `trackers`); repeatable.", steps="none"
     )

@@ -49,19 +49,33 @@ class Callback:
 
 
 class RunningFigures(Callback):
-    """Keras' running means over a round, such as the loss: a run that was killed within a round
-    goes on with them."""
+    """Running means over a round, such as the loss: a run that was killed within a round goes on
+    with them."""
 
     def __init__(self, model: keras.Model) -> None:
-        self.model = model
+        self.model, self.total, self.clips = model, 0.0, 0
+
+    def reset(self) -> None:
+        """At the start of a round."""
+        self.model.reset_metrics()
+        self.total, self.clips = 0.0, 0
+
+    def mean_with(self, loss: float, clips: int) -> float:
+        """The mean loss of the round with one more batch: on JAX, Keras forgets those before."""
+        self.total += loss * clips
+        self.clips += clips
+        return self.total / self.clips
 
     def state(self) -> State:
-        return {str(i): np.asarray(v) for i, v in enumerate(self.model.metrics_variables)}
+        keras_own = {str(i): np.asarray(v) for i, v in enumerate(self.model.metrics_variables)}
+        return {**keras_own, "total": np.array(self.total), "clips": np.array(self.clips)}
 
     def restore(self, state: State) -> None:
         for i, variable in enumerate(self.model.metrics_variables):
             if str(i) in state:
                 variable.assign(state[str(i)])
+        if "clips" in state:
+            self.total, self.clips = float(state["total"]), int(state["clips"])
 
 
 @dataclass

@@ -18,7 +18,7 @@ from trainer.models.speech.base import GREEDY, Decoding, SpeechModel
 from trainer.training.devices import outputs_of
 
 STEPS_MULTIPLE = 32  # prefixes are padded to it: few sizes
-MOST_LABELS = 0.4  # labels a frame of input, at most, in what is decoded
+MOST_LABELS = 0.25  # labels a frame of input, at most, in what is decoded: 25 a second
 
 
 @dataclass(frozen=True)

@@ -94,23 +94,24 @@ class Speller(keras.layers.Layer):
         size = int(x.shape[-1])
         fed = ops.transpose(ops.matmul(x, self.first[:size]) + self.biases[0], (1, 0, 2))
         inner = self.first[size:]
+        biases = ops.transpose(bias, (1, 0, 2))[:, :, None]  # (steps, b, 1, t)
         blank = ops.zeros_like(fed[0, :, : self.units])
 
         def step(
-            state: tuple[Tensor, ...], given: tuple[Tensor, Tensor]
+            state: tuple[Tensor, ...], given: Tensor
         ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-            h, c, h2, c2, context = state
-            gates = given[0] + ops.matmul(ops.concatenate([context, h], -1), inner)
+            h, c, h2, c2, context, place = state
+            gates = given + ops.matmul(ops.concatenate([context, h], -1), inner)
             h, c = _cell(gates, c)
             joined = ops.matmul(ops.concatenate([h, h2], -1), self.second) + self.biases[1]
             h2, c2 = _cell(joined, c2)
             query = ops.matmul(h2, self.query)[:, None]
-            context = attended(query, keys, memory, used, given[1][:, None])[:, 0]
-            state = h, c, h2, c2, context
+            context = attended(query, keys, memory, used, ops.take(biases, place, 0))[:, 0]
+            state = h, c, h2, c2, context, place + 1
             return state, state
 
-        start = (blank, blank, blank, blank, ops.zeros_like(memory[:, 0]))
-        states = ops.scan(step, start, (fed, ops.transpose(bias, (1, 0, 2))))[1]
+        start = (blank, blank, blank, blank, ops.zeros_like(memory[:, 0]), ops.zeros((), "int32"))
+        states = ops.scan(step, start, fed)[1]
         return ops.transpose(ops.concatenate([states[2], states[4]], -1), (1, 0, 2))
 
     def compute_output_shape(

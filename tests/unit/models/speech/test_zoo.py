@@ -14,6 +14,7 @@ from trainer import models
 from trainer.data.batch import Batch
 from trainer.models.speech.base import Decoding, network_of
 from trainer.serialization import Deserializer, write
+from trainer.training.loop import Loop
 
 LABELS = tuple(" abc")
 SMALL = {
@@ -50,10 +51,11 @@ def losses_of(name, weights=None, steps=STEPS):
     if weights is not None:
         for weight, value in zip(network.weights, weights, strict=True):
             weight.assign(value)
-    network.compile(keras.optimizers.Adam(3e-3))
     batch = batch_of(np.random.default_rng(0))
-    x, y = model.inputs(batch), model.targets(batch)
-    return network, [float(np.asarray(network.train_on_batch(x, y))) for _ in range(steps)]
+    given = model.inputs(batch), model.targets(batch)
+    loop = Loop(network, lambda step: given, 1, 1, Path(), [], keras.optimizers.Adam(3e-3), None,
+                jit_compile=keras.backend.backend() == "jax", any_size=True)  # fmt: skip
+    return network, [float(np.asarray(loop._train_step(given))) for _ in range(steps)]
 
 
 @pytest.fixture(scope="module")
