@@ -21,7 +21,8 @@ from trainer.workers import in_backend
 
 SHORTEST_SECONDS = 0.1
 BATCH_SECONDS = 60.0
-FEATURES = data.AudioProcessor("log_mel_80", augment=(data.Tempo(0.12), data.SpecAugment()))
+AUGMENT = data.Microphone(), data.VocalTract(), data.Tempo(0.12), data.SpecAugment()
+FEATURES = data.AudioProcessor("log_mel_80", augment=AUGMENT)
 OPTIMIZER = {"optimizer": "kind", "learning_rate_schedule": "schedule"}  # setting -> field
 
 
