@@ -15,6 +15,7 @@ from scipy.special import log_softmax
 from trainer.data.batch import Batch
 from trainer.models.recurrent import Tensor
 from trainer.models.speech.base import GREEDY, Decoding, SpeechModel
+from trainer.training import ctc
 from trainer.training.devices import outputs_of
 
 STEPS_MULTIPLE = 32  # prefixes are padded to it: few sizes
@@ -31,9 +32,19 @@ class Parts:
 
 
 class AttentionModel(SpeechModel):
-    """Base: logits (clips, labels, classes) of each next label, given those before it."""
+    """Base: logits (clips, labels, classes) of each next label, given those before it, and logits
+    of CTC for each frame of the encoder.
+
+    `ctc_weight`: share of CTC's loss in training (Kim et al. 2017), by which the encoder learns
+    from few hours of speech; 0: none.
+    """
 
     label_smoothing: float = 0.1
+    ctc_weight: float = 0.3
+
+    def memory_frames(self, frames: Any) -> Any:
+        """Frames of the encoder's output for frames of input."""
+        raise NotImplementedError
 
     @property
     def end(self) -> int:
@@ -55,7 +66,9 @@ class AttentionModel(SpeechModel):
         features, frames = self.given()
         before = keras.Input((None,), dtype="int32", name="labels")
         memory, mask = encoder([features, frames])
-        network = keras.Model([features, frames, before], decoder([memory, mask, before]))
+        aligned = keras.layers.Dense(len(self.labels) + 1, dtype="float32", name="ctc_logits")
+        outputs = [decoder([memory, mask, before]), aligned(memory)]
+        network = keras.Model([features, frames, before], outputs)
         object.__setattr__(network, "parts", Parts(encoder, decoder))
         return network
 
@@ -65,16 +78,23 @@ class AttentionModel(SpeechModel):
             before[row, 1 : len(text) + 1] = text
         return batch.features, batch.frames, before
 
-    def targets(self, batch: Batch) -> np.ndarray:
-        """(clips, steps): labels and the end, then -1."""
+    def targets(self, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
+        """(clips, steps): labels and the end, then -1; and the targets of CTC."""
         wanted = np.full(_shape(batch), -1, np.int32)
         for row, text in enumerate(batch.labels):
             wanted[row, : len(text)] = text
             wanted[row, len(text)] = self.end
-        return wanted
+        frames = self.memory_frames(batch.frames)
+        return wanted, ctc.targets(frames, batch.labels, batch.numbers, batch.longest)
 
     def loss(self, targets: Any, outputs: Any) -> Tensor:
+        share = self.ctc_weight
+        written = self.evaluation_loss(targets, outputs)
+        return (1 - share) * written + share * ctc.ctc(targets[1], outputs[1])
+
+    def evaluation_loss(self, targets: Any, outputs: Any) -> Tensor:
         """Cross-entropy of all labels of a clip (Szegedy et al. 2016: smoothed)."""
+        targets, outputs = targets[0], outputs[0]
         targets, given = ops.cast(targets, "int32"), ops.cast(targets >= 0, "float32")
         logits = ops.log_softmax(ops.cast(outputs, "float32"))
         wanted = ops.one_hot(ops.maximum(targets, 0), self.classes)

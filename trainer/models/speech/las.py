@@ -8,7 +8,7 @@ from keras import ops
 
 from trainer.models.recurrent import Lstm, Tensor, both_ways
 from trainer.models.speech.attention import AttentionModel, SoftWindow, attended, embedded
-from trainer.models.speech.base import Used
+from trainer.models.speech.base import Used, halved
 from trainer.serialization import serializable
 
 
@@ -26,6 +26,10 @@ class Las(AttentionModel):
     dropout: float = 0.2
     window: float = 4.0
     label_smoothing: float = 0.1
+    ctc_weight: float = 0.3
+
+    def memory_frames(self, frames: Any) -> Any:
+        return halved(frames, self.pyramid)
 
     def network(self) -> keras.Model:
         return self.joined(self._listener(), self._speller())

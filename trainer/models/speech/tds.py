@@ -1,11 +1,13 @@
 """Time-depth separable convolutions and a decoder with key-value attention (Hannun et al. 2019)."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from trainer.models.recurrent import Gru, Tensor
 from trainer.models.speech.attention import AttentionModel, SoftWindow, attended, embedded
-from trainer.models.speech.base import Used
+from trainer.models.speech.base import Used, halved
 from trainer.serialization import serializable
 
 
@@ -25,6 +27,10 @@ class Tds(AttentionModel):
     dropout: float = 0.2
     window: float = 4.0
     label_smoothing: float = 0.1
+    ctc_weight: float = 0.3
+
+    def memory_frames(self, frames: Any) -> Any:
+        return halved(frames, len(self.channels))
 
     def network(self) -> keras.Model:
         return self.joined(self._encoder(), self._decoder())
