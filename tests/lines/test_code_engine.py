@@ -2,10 +2,8 @@
 
 import json
 import os
-import random
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -162,26 +160,6 @@ def test_the_other_models(home):
         "translate", "--engine", parser.folder, "--engine", model.folder, "--json", "copy line five"
     )
     assert json.loads(both.stdout)["text"] == "copy line five"
-
-
-def test_killed_at_random_moments_the_weights_are_the_same(home, made, tmp_path):
-    rng = random.Random(5)
-    given = [f"--{name.replace('_', '-')}={value}" for name, value in options(home).items()]
-    command = ["package", *given, "--data-dir", tmp_path / "data", "--model", AUTO_STYLE]
-    for _ in range(4):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "trainer", "code-engine", *map(str, command)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": str(Path.cwd())},
-        )
-        time.sleep(rng.uniform(8, 25))
-        process.kill()
-        process.wait()
-    trainer(*command)
-    folder = max((tmp_path / "data" / "output").glob("*"))
-    for name in ("model.npz", "code-engine.tar.gz", "vocab.yml", "ctranslate2/int8/model.bin"):
-        assert (folder / name).read_bytes() == (made.folder / name).read_bytes(), name
 
 
 def test_a_language_without_enough_pairs_and_wrong_settings(home, tmp_path):

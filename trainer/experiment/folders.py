@@ -26,12 +26,15 @@ def runs(folder: Path) -> list[Path]:
 
 
 def find(name: str, folder: Path) -> Path:
-    """A run by its folder, or by a part of its name that only one has. Raises UserError."""
+    """A run by its folder, by its whole name, or by a part of it, where only one has that. Raises
+    UserError."""
     if (Path(name) / DEFINITION).is_file():
         return Path(name).absolute()
     found = [run for run in runs(folder) if name in run.name]
-    if len(found) == 1:
-        return found[0]
+    whole = [run for run in found if run.name[len("2026-01-31-23-59-59-") :] == name]
+    for some in (whole, found):
+        if len(some) == 1:
+            return some[0]
     if not found:
         raise UserError(f"no run '{name}' in {folder}; `trainer experiment list` shows all")
     raise UserError(f"'{name}' may be {', '.join(run.name for run in found[:5])}: give more of it")

@@ -14,11 +14,12 @@ from trainer import Experiment, Optimizer, Trainer, callbacks, data, metrics, mo
 from trainer.errors import UserError
 from trainer.experiment import evaluation, experiment, pipeline
 from trainer.experiment.experiment import LOCK, carry_on, continue_run, load
-from trainer.experiment.folders import read_record, weights_of
+from trainer.experiment.folders import find, read_record, weights_of
 from trainer.experiment.settings import ExperimentSettings
 from trainer.metrics.bootstrap import paired
 from trainer.models.speech.ctc import CtcModel
 from trainer.settings import load as settings_of
+from trainer.steps import new_folder
 
 
 @serializable
@@ -201,6 +202,21 @@ def test_a_run_that_was_killed_before_its_clips_were_read_goes_on(loaders, monke
     (begun,) = experiment.runs(Path("data/output"))
     assert Experiment("early", seed=5).run(trainer).resolve() == begun.resolve()
     assert read_record(begun)["seed"] == 5
+
+
+def test_runs_are_found_by_their_names(tmp_path):
+    for name in ("conformer", "stt-fr-conformer", "las", "las"):
+        run = new_folder(tmp_path, name)
+        run.mkdir()
+        (run / "definition.json").write_text("{}")
+    assert find("conformer", tmp_path).name.endswith("-conformer")
+    assert find("fr-conf", tmp_path).name.endswith("-stt-fr-conformer")
+    assert not find("conformer", tmp_path).name.endswith("-stt-fr-conformer")
+    assert find("las-2", tmp_path).name.endswith("-las-2")
+    with pytest.raises(UserError, match="no run 'tds'"):
+        find("tds", tmp_path)
+    with pytest.raises(UserError, match="'conf' may be"):
+        find("conf", tmp_path)
 
 
 def test_a_damaged_run_is_in_no_other_runs_way(loaders):
