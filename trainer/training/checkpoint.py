@@ -3,10 +3,11 @@
 import os
 import zipfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -26,15 +27,40 @@ class Place:
     unfinished_loss: float = float("nan")
 
 
-def save(folder: Path, place: Place, variables: Sequence[Any], states: Sequence[State]) -> None:
-    """Write the state after a step. `variables`: Keras variables, in a fixed order."""
-    arrays: dict[str, Any] = {f"v{i}": np.asarray(v) for i, v in enumerate(variables)}
-    for i, state in enumerate(states):
-        arrays |= {f"c{i}_{name}": value for name, value in state.items()}
-    arrays["ended"], arrays["unfinished_loss"] = np.int64(place.ended), place.unfinished_loss
+class Writer:
+    """Writes checkpoints on a thread, while training goes on; the last one is whole at the end of
+    the `with` block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self._thread = folder, ThreadPoolExecutor(1)
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Raises what went wrong, such as a full disk."""
+        self._thread.shutdown()
+        if self._last:
+            self._last.result()
+
+    def save(self, place: Place, variables: Sequence[Any], states: Sequence[State]) -> None:
+        """The state after a step. `variables`: Keras variables, in a fixed order. Raises what went
+        wrong with the one before."""
+        arrays: dict[str, Any] = {f"v{i}": np.array(v) for i, v in enumerate(variables)}
+        for i, state in enumerate(states):
+            arrays |= {f"c{i}_{name}": np.array(value) for name, value in state.items()}
+        arrays["step"], arrays["ended"] = np.int64(place.step), np.int64(place.ended)
+        arrays["unfinished_loss"] = place.unfinished_loss
+        if self._last:
+            self._last.result()
+        self._last = self._thread.submit(_write, self.folder, arrays)
+
+
+def _write(folder: Path, arrays: dict[str, Any]) -> None:
     unfinished = folder / "checkpoint.tmp"
     with unfinished.open("wb") as out:
-        np.savez(out, step=np.int64(place.step), **arrays)
+        np.savez(out, **arrays)
         out.flush()
         os.fsync(out.fileno())
     unfinished.replace(folder / NAME)

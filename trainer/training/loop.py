@@ -63,6 +63,10 @@ class Loop:
 
         Raises Stopped and UserError.
         """
+        with checkpoint.Writer(self.folder) as self._writer:
+            self._run()
+
+    def _run(self) -> None:
         place = checkpoint.restore(self.folder, self._variables(), self._callbacks)
         step = place.step
         if place.ended == self.steps:  # by a callback
@@ -124,8 +128,7 @@ class Loop:
         except (Stopped, UserError, OSError, MemoryError):
             raise
         except Exception as error:
-            unfinished = checkpoint.Place(step, 0, loss)
-            checkpoint.save(self.folder, unfinished, variables, states)
+            self._writer.save(checkpoint.Place(step, 0, loss), variables, states)
             name = type(getattr(running, "callback", running)).__name__
             raise UserError(
                 f"{name} failed after step {step}: {type(error).__name__}: {error}; the run is "
@@ -192,8 +195,7 @@ class Loop:
 
     def _save(self, step: int, ended: int = 0) -> None:
         states = [callback.state() for callback in self._callbacks]
-        place = checkpoint.Place(step, ended)
-        checkpoint.save(self.folder, place, self._variables(), states)
+        self._writer.save(checkpoint.Place(step, ended), self._variables(), states)
 
 
 def _of_any_size(tensor: Any) -> Any:
