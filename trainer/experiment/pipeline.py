@@ -29,6 +29,7 @@ from trainer.workers import Workers
 
 FEATURES = {"deepspeech": "mfcc_26"}
 OTHERS = "log_mel_80"
+REPORT = "report.html"  # what is written last
 WITH_DEFINITION = (
     "definition", "script", "name", "random_seed", "test_files", "beam_width", "keras_backend",
     "data_dir", "workers", "redo",
@@ -53,7 +54,12 @@ def run(loaded: Loaded[ExperimentSettings]) -> Path:
         for dataset in experiment.datasets(trainer).values():
             dataset.decode(workers, redo)
     made = Experiment(s.name or s.model, s.random_seed, s.data_dir / "output", s.script)
-    folder = made.run(trainer)
+    trained = made.finished(trainer)
+    if trained and not (trained / REPORT).exists():  # killed when it was evaluated
+        log.info("%s: trained already; evaluating it", trained)
+        folder = trained
+    else:
+        folder = made.run(trainer)
     return finish(folder, trainer, s.test_files, s.beam_width)
 
 
@@ -127,7 +133,7 @@ def finish(folder: Path, trainer: Trainer, test_files: str = "", beam: int = 1) 
             evaluation.write(folder, found)
     for found in evaluation.of_run(folder).values():
         _log(found)
-    page.write(report.of_runs([folder]), folder / "report.html")
+    page.write(report.of_runs([folder]), folder / REPORT)
     log.info("Run: %s", folder)
     return folder
 
@@ -169,7 +175,7 @@ def evaluate(
     )
     _log(found)
     written = evaluation.write(folder, found)
-    page.write(report.of_runs([folder]), folder / "report.html")
+    page.write(report.of_runs([folder]), folder / REPORT)
     return written
 
 
