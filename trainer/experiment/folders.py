@@ -89,8 +89,8 @@ def parameters_of(run: Path) -> dict[str, str]:
             for i, value in enumerate(data):
                 walk(value, f"{where}[{i}]")
         else:
-            text = "".join(data) if where.endswith("labels") and data else json.dumps(data)
-            found[where] = text
+            plain = data if isinstance(data, str) else json.dumps(data)
+            found[where] = "".join(data) if where.endswith("labels") and data else plain
 
     walk(read_json(run / DEFINITION), "")
     return found

@@ -132,7 +132,8 @@ def _differences(names: Sequence[str], found: Sequence[dict[str, Evaluation]]) -
                 better = names[i] if d.difference < 0 else names[j]
                 rows.append((
                     f"{names[i]} - {names[j]}", name, str(d.clips), f"{100 * d.difference:+.2f}",
-                    _interval((d.low, d.high)), f"{d.p_value:.4f}",
+                    _interval((d.low, d.high)),
+                    f"{d.p_value:.4f}" if d.p_value >= 1e-4 else "< 0.0001",
                     better if d.p_value < 0.05 else "no significant difference",
                 ))  # fmt: skip
     head = ("runs", "set", "clips", "WER points", "95 %", "p-value", "better")
@@ -145,6 +146,14 @@ def _settings(names: Sequence[str], folders: Sequence[Path]) -> Table:
     keys = dict.fromkeys(key for one in every for key in one)
     if len(every) > 1:
         keys = dict.fromkeys(key for key in keys if len({one.get(key) for one in every}) > 1)
+
+    def as_in_training(key: str) -> bool:
+        first, _, rest = key.partition(".")
+        return first == "validation" and all(
+            one.get(key) == one.get(f"data.{rest}") for one in every
+        )
+
+    keys = dict.fromkeys(sorted(key for key in keys if not as_in_training(key)))
     rows = [(key, *(one.get(key, "") for one in every)) for key in keys]
     name = "Settings" if len(every) == 1 else "Settings that differ"
     return Table(name, ("setting", *names), rows)
