@@ -146,20 +146,6 @@ def whole(home):
     return finished(home, "tones.py")
 
 
-def test_a_run_killed_at_its_evaluation_is_not_trained_again(home, tmp_path):
-    command = [
-        "-m", "trainer", "experiment", "run", "--train-files", home / "clips.csv", "--epochs", "1",
-        "--name", "one", "--data-dir", tmp_path, "--network", "layers=1", "--network", "width=8",
-        "--network", "heads=2", "--network", "channels=2",
-    ]  # fmt: skip
-    first = finished(home, *map(str, command))
-    (first / "report.html").unlink()
-    again = finished(home, *map(str, command))
-    assert again == first
-    assert (first / "report.html").exists()
-    assert finished(home, *map(str, command)) != first  # a new run
-
-
 def test_what_a_run_keeps(whole):
     record = read_record(whole)
     assert whole.name.endswith("-tones")

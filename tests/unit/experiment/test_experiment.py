@@ -219,6 +219,19 @@ def test_runs_are_found_by_their_names(tmp_path):
         find("conf", tmp_path)
 
 
+def test_a_run_killed_at_its_evaluation_is_not_trained_again(loaders, tmp_path):
+    small = "width=8,layers=1,heads=2,channels=2"
+    given = {"train_files": "clips.csv", "network": small, "epochs": "1", "name": "one"}
+
+    def run():
+        return pipeline.run(settings_of(ExperimentSettings, {**given, "data_dir": "data"}))
+
+    first = run()
+    (first / "report.html").unlink()
+    assert run() == first
+    assert (first / "report.html").exists()
+
+
 def test_a_damaged_run_is_in_no_other_runs_way(loaders):
     run = Experiment("whole").run(trainer_of(loaders))
     broken = run.with_name("2026-01-01-00-00-00-broken")
