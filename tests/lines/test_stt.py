@@ -693,3 +693,12 @@ def test_what_a_conformer_has_no_use_for(conformer, given, message):
 def test_stages_of_a_conformer(home):
     with pytest.raises(UserError, match="made as a whole: package or train, not tune"):
         line.run({"model": "conformer", "train_files": str(home / "all.csv")}, stage="tune")
+
+
+def test_a_conformer_does_not_train_as_the_language_says_for_deepspeech(tmp_path):
+    given = {"model_language": "fr", "data_dir": str(tmp_path)}
+    deepspeech = line.resolve(given)
+    assert deepspeech.sources["learning_rate"] == "lang/fr"
+    conformer = line.resolve({**given, "model": "conformer"})
+    assert conformer.sources["learning_rate"] == "default"
+    assert conformer.sources["export_model_name"] == deepspeech.sources["export_model_name"]

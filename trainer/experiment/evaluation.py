@@ -132,6 +132,11 @@ def of_run(run: Path) -> dict[str, Evaluation]:
     return {path.stem: read(path) for path in sorted((run / FOLDER).glob("*.json"))}
 
 
+def figures_of(run: Path) -> dict[str, dict[str, Any]]:
+    """Figures of all evaluations of a run, by name, as they were written. Raises UserError."""
+    return {p.stem: read_json(p)["figures"] for p in sorted((run / FOLDER).glob("*.json"))}
+
+
 @dataclass(frozen=True)
 class Difference:
     """Word error rate of one run less that of another on the same clips."""

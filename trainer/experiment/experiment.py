@@ -95,7 +95,7 @@ class Experiment:
 
         decoding = Decoding(beam, scorer)
         path = pipeline.evaluate(self._last, self.folder, Path(table), decoding, split, {})
-        return dict(read_json(path)["figures"])
+        return self.figures()[path.stem]
 
     def export(self, target: Path | None = None) -> Path:
         """The last run's network for sherpa-onnx, proved there. Raises UserError."""
@@ -105,8 +105,7 @@ class Experiment:
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Of all evaluations of the last run, by their names."""
-        found = evaluation.of_run(Path(self._last))
-        return {name: one.figures() for name, one in found.items()}
+        return evaluation.figures_of(Path(self._last))
 
     @property
     def _last(self) -> str:
@@ -132,7 +131,7 @@ class Experiment:
             try:
                 record = read_record(run)
             except UserError as error:
-                log.warning("not looked at: %s", error)
+                log.warning("skipped: %s", error)
                 continue
             same = (record["name"], record["seed"]) == (self.name, self.seed)
             ended = record["status"] == FINISHED
@@ -223,8 +222,8 @@ def trainer_in(
     moved: Mapping[str, str] | None = None,
     roots: Mapping[str, str] | None = None,
 ) -> Trainer:
-    """The trainer that a definition.json describes. `script`: the file with the user's classes,
-    beside the modules that it imports. Raises UserError."""
+    """The trainer that a definition.json describes. `script`: the file with the user's classes, in
+    the folder of the modules that it imports. Raises UserError."""
     if script is not None:
         provenance.use_code(script.parent)
     text = json.dumps(read_json(path))

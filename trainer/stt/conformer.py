@@ -5,7 +5,6 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from trainer import Experiment, Optimizer, Trainer, callbacks, data, metrics, rejected
 from trainer.corpora.utterance import Utterance
@@ -16,6 +15,7 @@ from trainer.models import zoo
 from trainer.run import Run
 from trainer.stt.gathering import NOTHING
 from trainer.stt.material import Material, utterance_key
+from trainer.stt.pipeline import Result
 from trainer.stt.settings import SpeechSettings
 from trainer.workers import in_backend
 
@@ -24,15 +24,6 @@ BATCH_SECONDS = 60.0
 AUGMENT = data.Microphone(), data.VocalTract(), data.Tempo(0.12), data.SpecAugment()
 FEATURES = data.AudioProcessor("log_mel_80", augment=AUGMENT)
 OPTIMIZER = {"optimizer": "kind", "learning_rate_schedule": "schedule"}  # setting -> field
-
-
-@dataclass(frozen=True)
-class Result:
-    """The finished folder, error rates by test set, and whether anything had to be made."""
-
-    folder: Path
-    figures: dict[str, Any]
-    made: bool
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,9 @@ def resolve(
                     "belong in params.sh"
                 )
         preset = languages.variables(folder / "params.sh") | metadata
+        if early.model == "conformer":  # how a language trains is meant for DeepSpeech's network
+            training = early.of("train")
+            preset = {name: v for name, v in preset.items() if name.lower() not in training}
         loaded = read(preset=preset, preset_source=f"lang/{code}")
     else:  # the language's corpora, and so its licence, are not those of the files
         loaded = read()
