@@ -15,6 +15,7 @@ PUBLIC = {  # names of the Python API for experiments -> module
     "Experiment": "experiment.experiment",
     "Trainer": "experiment.trainer",
     "Optimizer": "experiment.trainer",
+    "Splice": "experiment.splicing",
     "serializable": "serialization",
 }
 PRODUCTS = (  # packages with settings, cli, pipeline, check and report

@@ -654,7 +654,8 @@ TINY = "layers=1,width=16,heads=2,channels=4,chunk=4"
 @pytest.fixture(scope="module")
 def conformer(home):
     def run(**more):
-        given = {"model": "conformer", "network": TINY, "epochs": "2", "export_language": "en"}
+        given = {"model": "conformer", "network": TINY, "epochs": "2", "export_language": "en",
+                 "splice": "0.5"}  # fmt: skip
         files = {f"{use}_files": str(home / "all.csv") for use in ("train", "dev", "test")}
         return line.run({**given, **files, "data_dir": str(home / "conformer"), **more})
 
@@ -670,6 +671,7 @@ def test_a_conformer_for_sherpa_onnx(conformer, home):
         "sherpa/model.onnx", "sherpa/streaming.onnx", "sherpa/tokens.txt", "sherpa/README.md",
         "report.html", "rejected.csv", "weights.npz", "evaluations/test-all.json",
     }  # fmt: skip
+    assert "splice: " in (first.folder / "training.log").read_text()
     assert set(first.figures) == {"validation", "test-all"}
     assert first.figures["test-all"]["greedy"]["clips"] == 38
     again = conformer()

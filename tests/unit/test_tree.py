@@ -177,6 +177,7 @@ COVERED_BY = {
     "training.checkpoint": "unit/models/test_models.py",
     "training.loop": "unit/models/test_models.py",
     "training.optimizers": "unit/models/test_models.py",
+    "training.splicing": "unit/stt/test_splicing.py",
     "wakeword.batches": "unit/models/test_models.py",
     "wakeword.amounts": LINE_WAKEWORD,
     "wakeword.captured": LINE_WAKEWORD,

@@ -14,7 +14,7 @@ from trainer.audio.decode import AudioError
 from trainer.audio.io import SAMPLE_RATE_HZ
 from trainer.data import manifest
 from trainer.data.manifest import Row
-from trainer.data.processor import ANY_LENGTH, AudioProcessor
+from trainer.data.processor import AudioProcessor
 from trainer.errors import UserError
 from trainer.log import log
 from trainer.machine import data_folder
@@ -157,15 +157,6 @@ class AudioDataset:
     def seconds_of_clips(self) -> np.ndarray:
         """Length of each clip."""
         return self.store.index["length"] / SAMPLE_RATE_HZ
-
-    def features(
-        self,
-        number: int,
-        rng: np.random.Generator | None = None,
-        limits: tuple[int, int] = (1, ANY_LENGTH),
-    ) -> np.ndarray:
-        """(frames, bands) of one clip; with `rng` augmented, within `limits` of frames."""
-        return self.processor(self.store[number], rng, limits)
 
     def loader(self, batch_seconds: float = 60.0, batch_size: int = 0) -> "AudioLoader":
         """Batches of clips of like length: of so many seconds with padding, or of `batch_size`."""

@@ -1,10 +1,11 @@
 """Batches of a data set: clips of like length together, in an order that a seed and a step give."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
 
+from trainer.audio.io import SAMPLE_RATE_HZ, Audio
 from trainer.data.batch import Batch
 from trainer.data.dataset import AudioDataset
 from trainer.data.processor import stacked
@@ -12,6 +13,8 @@ from trainer.serialization import serializable
 from trainer.training.buckets import Batches, padded_frames
 
 Fewest: TypeAlias = Callable[[np.ndarray], int]
+Clip: TypeAlias = tuple[Audio, np.ndarray]  # samples, labels
+Compose: TypeAlias = Callable[[int, np.random.Generator], Clip | None]
 LONGER = 1.06  # room for slower speech in training
 EVALUATION_SECONDS = 120.0  # of audio in one batch without training
 
@@ -41,6 +44,7 @@ class AudioLoader:
         a_second = self.dataset.processor.frames_per_second
         frames = 0 if self.batch_size else round(self.batch_seconds * a_second)
         lengths = self.dataset.seconds_of_clips * a_second * LONGER
+        self.compose: Compose | None = None  # another clip instead of one of a training batch
         self._seed, self._rooms = seed, np.array([*map(roomy, lengths)])
         self._batches = Batches(self._rooms, 0, self.batch_size or 1, seed, frames)
 
@@ -62,7 +66,8 @@ class AudioLoader:
         numbers = self._batches.numbers(step)
         numbers = np.resize(numbers, -(-len(numbers) // parts) * parts)
         room = int(self._rooms[numbers].max())
-        return self._of(np.tile(numbers, views), room, rng, fewest)
+        clips = [self._clip(int(number), rng, fewest) for number in numbers]
+        return self._of(np.tile(numbers, views), clips * views, room, rng, fewest)
 
     def all(self) -> list[np.ndarray]:
         """Numbers of clips for one pass without training: each clip once, by length."""
@@ -79,16 +84,32 @@ class AudioLoader:
         """The clips with these numbers, as they are."""
         a_second = self.dataset.processor.frames_per_second
         longest = float(self.dataset.seconds_of_clips[numbers].max()) * a_second
-        return self._of(numbers, roomy(longest + 2), None, lambda labels: 1)
+        clips = [self._recorded(int(number)) for number in numbers]
+        return self._of(numbers, clips, roomy(longest + 2), None, lambda labels: 1)
+
+    def _recorded(self, number: int) -> Clip:
+        return self.dataset.store[number], self.dataset.targets[number]
+
+    def _clip(self, number: int, rng: np.random.Generator, fewest: Fewest) -> Clip:
+        """Clip `number`, or what is composed instead, if its labels fit into its frames."""
+        made = self.compose(number, rng) if self.compose else None
+        if made is None:
+            return self._recorded(number)
+        frames = len(made[0]) / SAMPLE_RATE_HZ * self.dataset.processor.frames_per_second
+        return made if frames >= fewest(made[1]) else self._recorded(number)
 
     def _of(
-        self, numbers: np.ndarray, room: int, rng: np.random.Generator | None, fewest: Fewest
+        self,
+        numbers: np.ndarray,
+        clips: Sequence[Clip],
+        room: int,
+        rng: np.random.Generator | None,
+        fewest: Fewest,
     ) -> Batch:
-        labels = [self.dataset.targets[number] for number in numbers]
-        clips = [
-            self.dataset.features(int(number), rng, (fewest(text), room))
-            for number, text in zip(numbers, labels, strict=True)
+        labels = [text for _, text in clips]
+        features = [
+            self.dataset.processor(samples, rng, (fewest(text), room)) for samples, text in clips
         ]
-        frames = np.array([len(clip) for clip in clips], np.int32)
-        x = stacked(clips, room)
+        frames = np.array([*map(len, features)], np.int32)
+        x = stacked(features, room)
         return Batch(x, frames, labels, [int(number) for number in numbers], self.dataset.longest)

@@ -19,6 +19,7 @@ from trainer.experiment import callbacks, evaluation, experiment, report, tracke
 from trainer.experiment.experiment import Experiment, load
 from trainer.experiment.folders import find, parameters_of, read_record, runs, weights_of
 from trainer.experiment.settings import TRACKERS, ExperimentSettings
+from trainer.experiment.splicing import Splice
 from trainer.experiment.trainer import Optimizer, Trainer
 from trainer.log import log
 from trainer.machine import check_gpu, cores
@@ -115,6 +116,8 @@ def _augmentations(s: ExperimentSettings, features: str) -> tuple[Augmentation, 
 
 def _callbacks(s: ExperimentSettings) -> list[callbacks.Callback]:
     found: list[callbacks.Callback] = [callbacks.TextComparison(8), callbacks.EpochEstimate()]
+    if s.splice:
+        found.append(Splice(s.splice))
     if s.patience:
         found.append(callbacks.EarlyStopping(patience=s.patience))
     for name in filter(None, map(str.strip, s.track.split(","))):

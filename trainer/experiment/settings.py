@@ -43,6 +43,12 @@ class ExperimentSettings(Settings):
     masks: Count = setting(
         2, "Masks over time and over bands in training (SpecAugment).", steps=TRAIN
     )
+    splice: Share = setting(
+        0.0,
+        "Share of training clips replaced by sentences composed of the same speaker's words, for "
+        "small corpora.",
+        steps=TRAIN,
+    )
     noises: Path | None = setting(None, "Folder of noises for training.", steps="always")
     rooms: Path | None = setting(None, "Folder of impulse responses for training.", steps="always")
     epochs: Positive = setting(40, "Passes over the training clips.", steps=TRAIN)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from trainer import Experiment, Optimizer, Trainer, callbacks, data, metrics, rejected
+from trainer import Experiment, Optimizer, Splice, Trainer, callbacks, data, metrics, rejected
 from trainer.corpora.utterance import Utterance
 from trainer.data import manifest
 from trainer.data.manifest import Row
@@ -98,6 +98,8 @@ def _experiment(
     own = [name for name in ("learning_rate", "weight_decay", *OPTIMIZER) if name in given]
     optimizer = Optimizer(**{OPTIMIZER.get(name, name): getattr(s, name) for name in own})
     used = [callbacks.TextComparison(8), callbacks.EpochEstimate()]
+    if s.splice:
+        used.append(Splice(s.splice))
     if s.early_stop:
         used.append(callbacks.EarlyStopping("val_loss", s.es_epochs, s.es_min_delta))
     trainer = Trainer(

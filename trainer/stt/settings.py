@@ -33,9 +33,9 @@ CONFORMER = (  # what has an effect with MODEL=conformer
     "model", "network", "model_language", "train_files", "dev_files", "dev_share", "test_files",
     "download", "limit_train", "limit_dev", "limit_test", "max_seconds", "duplicate_sentence_count",
     "validate_rules", "alphabet_config_path", "normalize", "english_compatible", "epochs",
-    "batch_seconds", "optimizer", "learning_rate", "learning_rate_schedule", "weight_decay",
-    "automatic_mixed_precision", "early_stop", "es_epochs", "es_min_delta", "average_best",
-    "random_seed", "keras_backend", "workers", "redo", "data_dir",
+    "batch_seconds", "splice", "optimizer", "learning_rate", "learning_rate_schedule",
+    "weight_decay", "automatic_mixed_precision", "early_stop", "es_epochs", "es_min_delta",
+    "average_best", "random_seed", "keras_backend", "workers", "redo", "data_dir",
 )  # fmt: skip
 
 

@@ -10,9 +10,10 @@ from trainer.corpora.utterance import Utterance
 from trainer.store import build
 from trainer.stt.batches import Changes
 from trainer.stt.preparation import Clips, Mels
-from trainer.stt.splicing import Words, alignments, bounds
+from trainer.stt.splicing import Words
 from trainer.text.alphabet import Alphabet, collapse
 from trainer.training.buckets import FRAMES_MULTIPLE
+from trainer.training.splicing import alignments, bounds
 
 ALPHABET = Alphabet(tuple(" abc"))
 WORD_FRAMES = 10
@@ -89,7 +90,7 @@ def test_an_alignment_is_the_best_of_all_paths(rng):
 def test_words_end_where_it_is_quiet(clips, words):
     mels = clips.frames.raw(3)
     path = alignments(_chances(3, clips), [30], [clips.labels[3]], 4)[0]
-    assert bounds(mels, path, clips.labels[3], 0).tolist() == [0, 9, 19, 30]
+    assert bounds(mels.mean(1), path, clips.labels[3], 0).tolist() == [0, 9, 19, 30]
 
 
 def _chances(number, clips):
@@ -142,7 +143,7 @@ def test_only_clips_that_are_not_spliced_are_read_anew(clips, words, rng):
 
 def test_a_checkpoint_knows_the_words(clips, words):
     again = Words(clips, ALPHABET, 0.5, 6)
-    again.restore(words.state())
+    again.known.restore(words.known.state())
     for seed in range(9):
         ours, theirs = (w.sentence(3, 9, np.random.default_rng(seed)) for w in (words, again))
         assert np.array_equal(ours[0], theirs[0])

@@ -42,6 +42,15 @@ class AttentionModel(SpeechModel):
     label_smoothing: float = 0.1
     ctc_weight: float = 0.3
 
+    @property
+    def aligns(self) -> bool:
+        return self.ctc_weight > 0
+
+    def log_probabilities(self, batch: Batch, outputs: Any) -> list[np.ndarray]:
+        found = log_softmax(np.asarray(outputs[1], np.float32), axis=-1)
+        frames = self.memory_frames(batch.frames)
+        return [row[:count] for row, count in zip(found, frames, strict=True)]
+
     def memory_frames(self, frames: Any) -> Any:
         """Frames of the encoder's output for frames of input."""
         raise NotImplementedError

@@ -77,6 +77,15 @@ class SpeechModel:
         raise NotImplementedError
 
     @property
+    def aligns(self) -> bool:
+        """Whether the network has outputs of CTC."""
+        return False
+
+    def log_probabilities(self, batch: Batch, outputs: Any) -> list[np.ndarray]:
+        """The outputs of CTC: (frames, labels and blank) of each clip, of networks that align."""
+        raise NotImplementedError
+
+    @property
     def views(self) -> int:
         """How often each clip is in a training batch, augmented in different ways."""
         return 1

@@ -21,6 +21,10 @@ from trainer.training.buckets import frames_needed
 class CtcModel(SpeechModel):
     """Base: logits (clips, frames after subsampling, labels and blank); the blank is last."""
 
+    @property
+    def aligns(self) -> bool:
+        return True
+
     def output_frames(self, frames: Any) -> Any:
         """Frames of output for frames of input."""
         return frames

@@ -82,6 +82,11 @@ def test_it_learns_and_padding_changes_nothing(name, learned):
         batch.numbers, batch.longest,
     )  # fmt: skip
     short, padded = (network.predict_on_batch(model.inputs(one)) for one in (batch, longer))
+    assert model.aligns
+    for one, again in zip(*map(model.log_probabilities, (batch, longer), (short, padded)),
+                          strict=True):  # fmt: skip
+        assert np.allclose(np.exp(one).sum(-1), 1, atol=1e-4)
+        assert np.allclose(one, again, atol=1e-3)
     short, padded = (one[0] if isinstance(one, list) else one for one in (short, padded))
     frames = model.output_frames(batch.frames) if hasattr(model, "output_frames") else None
     for row in range(len(batch)):
