@@ -15,6 +15,7 @@ from scipy.special import log_softmax
 from trainer.data.batch import Batch
 from trainer.models.recurrent import Tensor
 from trainer.models.speech.base import GREEDY, Decoding, SpeechModel
+from trainer.models.speech.prefixes import Prefixes
 from trainer.training import ctc
 from trainer.training.devices import outputs_of
 
@@ -119,80 +120,94 @@ class AttentionModel(SpeechModel):
             np.asarray(x) for x in outputs_of(parts.encoder, [batch.features, batch.frames])
         )
         most = np.maximum(4, (batch.frames * MOST_LABELS).astype(int))
-        if decoding.beam == 1:
-            found = self._greedy(parts.decoder, memory, mask, most)
-        else:
-            found = [
-                self._beam(
-                    parts.decoder, memory[i : i + 1], mask[i : i + 1], int(most[i]), decoding
-                )
-                for i in range(len(batch))
-            ]
+        share = decoding.ctc if self.aligns else 0.0
+        aligned = self.log_probabilities(batch, outputs) if share else None
+        rows = [np.arange(len(batch))] if decoding.beam == 1 else np.arange(len(batch))[:, None]
+        found: list[list[int]] = []
+        for some in rows:
+            copies = np.repeat(some, decoding.beam)
+            search = Search(self, parts.decoder, memory[copies], mask[copies], share)
+            if aligned is not None:
+                search.prefixes = Prefixes([aligned[row] for row in copies])
+            if decoding.beam == 1:
+                found += search.greedy(most)
+            else:
+                found.append(search.beam(int(most[some[0]]), decoding))
         return [self.alphabet.decode(labels) for labels in found]
 
-    def _greedy(
-        self, decoder: keras.Model, memory: np.ndarray, mask: np.ndarray, most: np.ndarray
-    ) -> list[list[int]]:
+
+@dataclass
+class Search:
+    """Labels one after the other, in rows of a batch. `share`: weight of CTC's scores."""
+
+    model: AttentionModel
+    decoder: keras.Model
+    memory: np.ndarray
+    mask: np.ndarray
+    share: float
+    prefixes: Prefixes | None = None
+
+    def greedy(self, most: np.ndarray) -> list[list[int]]:
+        """The best label at each place, of at most so many in each row."""
+        end = self.model.end
         found: list[list[int]] = [[] for _ in most]
         open_ = np.ones(len(most), bool)
         for step in range(int(most.max())):
-            best = self._next(decoder, memory, mask, found, step).argmax(-1)
+            best = self._next(found, step).argmax(-1)
             for row in np.flatnonzero(open_):
-                if best[row] == self.end or step >= most[row]:
+                if best[row] == end or step >= most[row]:
                     open_[row] = False
                 else:
                     found[row].append(int(best[row]))
             if not open_.any():
                 break
+            self._take(range(len(most)), np.minimum(best, end - 1))
         return found
 
-    def _beam(
-        self,
-        decoder: keras.Model,
-        memory: np.ndarray,
-        mask: np.ndarray,
-        most: int,
-        decoding: Decoding,
-    ) -> list[int]:
-        """The best finished text by score / length ** length_bonus (Wu et al. 2016)."""
-        width, power = decoding.beam, decoding.length_bonus
-        memory, mask = np.repeat(memory, width, 0), np.repeat(mask, width, 0)
+    def beam(self, most: int, decoding: Decoding) -> list[int]:
+        """The best finished text by score / length ** length_bonus (Wu et al. 2016); each row has a
+        hypothesis."""
+        width, power, end = decoding.beam, decoding.length_bonus, self.model.end
         beam: list[tuple[float, list[int]]] = [(0.0, [])]
         finished: list[tuple[float, list[int]]] = []
         for step in range(most):
             prefixes = [labels for _, labels in beam]
             rows = prefixes + [[0] * step] * (width - len(beam))  # the batch keeps its size
-            scores = self._next(decoder, memory, mask, rows, step)[: len(beam)]
+            scores = self._next(rows, step)[: len(beam)]
             total = np.array([score for score, _ in beam])[:, None] + scores
             after: list[tuple[float, list[int]]] = []
+            taken: list[int] = []
             for place in np.argsort(-total, axis=None)[: 2 * width]:
-                row, label = divmod(int(place), self.classes)
+                row, label = divmod(int(place), self.model.classes)
                 score = float(total[row, label])
-                if label == self.end:
+                if label == end:
                     finished.append((score / (step + 1) ** power, prefixes[row]))
                 elif len(after) < width:
                     after.append((score, [*prefixes[row], label]))
+                    taken.append(row)
             beam = after
             best = max((score for score, _ in finished), default=-np.inf)
             if not beam or beam[0][0] / most**power < best:
                 break
+            filler = [0] * (width - len(beam))
+            self._take([*taken, *filler], np.array([text[-1] for _, text in beam] + filler))
         finished += [(score / max(len(text), 1) ** power, text) for score, text in beam]
         return max(finished)[1]
 
-    def _next(
-        self,
-        decoder: keras.Model,
-        memory: np.ndarray,
-        mask: np.ndarray,
-        prefixes: Sequence[list[int]],
-        step: int,
-    ) -> np.ndarray:
-        """Log probabilities (rows, classes) of what follows prefixes of up to `step` labels."""
-        before = np.full((len(prefixes), _padded(step + 1)), self.start, np.int32)
+    def _next(self, prefixes: Sequence[list[int]], step: int) -> np.ndarray:
+        """Scores (rows, classes) of what follows prefixes of up to `step` labels."""
+        before = np.full((len(prefixes), _padded(step + 1)), self.model.start, np.int32)
         for row, labels in enumerate(prefixes):
             before[row, 1 : len(labels) + 1] = labels
-        logits = np.asarray(outputs_of(decoder, [memory, mask, before]), np.float64)[:, step]
-        return np.asarray(log_softmax(logits, axis=-1))
+        logits = outputs_of(self.decoder, [self.memory, self.mask, before])
+        found = np.asarray(log_softmax(np.asarray(logits, np.float64)[:, step], axis=-1))
+        if self.prefixes is None:
+            return found
+        return (1 - self.share) * found + self.share * self.prefixes.next()
+
+    def _take(self, rows: Sequence[int], labels: np.ndarray) -> None:
+        if self.prefixes is not None:
+            self.prefixes.take(rows, labels)
 
 
 def embedded(before: Tensor, classes: int, width: int) -> Tensor:

@@ -19,12 +19,13 @@ from trainer.training.devices import parts
 @dataclass(frozen=True)
 class Decoding:
     """How outputs become text. `beam`: hypotheses that are followed; 1 is greedy. `scorer`: a
-    .scorer file for CTC models. `length_bonus`: power of the length by which scores of attention
-    models are divided."""
+    .scorer file for CTC models. Of attention models: `length_bonus`, power of the length by which
+    scores are divided; `ctc`, weight of CTC's scores where there are any."""
 
     beam: int = 1
     scorer: Path | None = None
     length_bonus: float = 0.7
+    ctc: float = 0.5
 
     @property
     def name(self) -> str:

@@ -87,15 +87,15 @@ def test_it_learns_and_padding_changes_nothing(name, learned):
                           strict=True):  # fmt: skip
         assert np.allclose(np.exp(one).sum(-1), 1, atol=1e-4)
         assert np.allclose(one, again, atol=1e-3)
+    for decoding in (Decoding(), Decoding(beam=3)):
+        texts = model.transcripts(network, batch, short, decoding)
+        assert len(texts) == 4
+        assert set("".join(texts)) <= set(LABELS)
     short, padded = (one[0] if isinstance(one, list) else one for one in (short, padded))
     frames = model.output_frames(batch.frames) if hasattr(model, "output_frames") else None
     for row in range(len(batch)):
         end = frames[row] if frames is not None else len(batch.labels[row])
         assert np.allclose(short[row, :end], padded[row, :end], atol=1e-4)
-    for decoding in (Decoding(), Decoding(beam=3)):
-        texts = model.transcripts(network, batch, short, decoding)
-        assert len(texts) == 4
-        assert set("".join(texts)) <= set(LABELS)
     assert write(Deserializer().read(write(model))) == write(model)
 
 
@@ -126,7 +126,7 @@ print(json.dumps(out))
 
 def test_beam_search_finds_what_is_more_likely_than_greedy(rng):
     """A decoder whose first label looks best and leads to a worse text."""
-    from trainer.models.speech.attention import AttentionModel
+    from trainer.models.speech.attention import AttentionModel, Search
     from trainer.serialization import serializable
 
     @serializable
@@ -149,6 +149,8 @@ def test_beam_search_finds_what_is_more_likely_than_greedy(rng):
                     rows[row, step] = first if label == model.start else after[int(label)]
             return rows
 
-    memory, mask = np.zeros((1, 2, 2)), np.ones((1, 2, 1))
-    assert model._greedy(Decoder(), memory, mask, np.array([3]))[0][0] == 0
-    assert model._beam(Decoder(), memory, mask, 3, Decoding(3, length_bonus=0.0)) == [1]
+    def search(rows):
+        return Search(model, Decoder(), np.zeros((rows, 2, 2)), np.ones((rows, 2, 1)), 0.0)
+
+    assert search(1).greedy(np.array([3]))[0][0] == 0
+    assert search(3).beam(3, Decoding(3, length_bonus=0.0)) == [1]
