@@ -38,8 +38,8 @@ def export(trainer: Trainer, network: Network, out: Path, name: str) -> dict[str
         raise UserError(f"{type(model).__name__}: only conformers are exported to ONNX")
     if (processor.features, processor.normalize, processor.step_ms) != (FEATURES, "fixed", 10):
         raise UserError(
-            f"features {processor.features}, {processor.normalize}: sherpa-onnx computes "
-            f"{FEATURES} with fixed normalisation only; train with these"
+            f"features {processor.features}, {processor.normalize}, every {processor.step_ms} ms: "
+            f"sherpa-onnx computes {FEATURES} with fixed normalisation every 10 ms; train so"
         )
     out.mkdir(parents=True, exist_ok=True)
     conformer_onnx.write(model, network, processor.constants, out)

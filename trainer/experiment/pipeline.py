@@ -79,7 +79,8 @@ def trainer_of(s: ExperimentSettings) -> Trainer:
     if not s.train_files:
         raise UserError("nothing to train on: give TRAIN_FILES, a table of clips (CSV)")
     features = s.features or FEATURES.get(s.model, OTHERS)
-    processor = AudioProcessor(features, s.normalize, _augmentations(s, features))
+    step_ms = s.step_ms or (20 if features.startswith("mfcc") else 10)
+    processor = AudioProcessor(features, s.normalize, _augmentations(s, features), step_ms)
     split = "" if s.dev_files else "train"
     train = AudioDataset(Path(s.train_files), processor, split)
     dev = AudioDataset(

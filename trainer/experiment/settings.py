@@ -32,6 +32,13 @@ class ExperimentSettings(Settings):
     features: str = setting(
         "", "log_mel_N, mfcc_26 or spectrogram; default: what the network is made for.", steps=TRAIN
     )
+    step_ms: Count = setting(
+        0,
+        "Milliseconds from one frame to the next; 0: 20 for mfcc_26, as DeepSpeech has them, else "
+        "10. With 20, networks train twice as fast.",
+        steps=TRAIN,
+        le=40,
+    )
     normalize: str = setting("fixed", "Features: fixed, or clip by clip.", steps=TRAIN)
     tempo: Below1 = setting(0.12, "Slower and faster speech in training, by so much.", steps=TRAIN)
     voices: Share = setting(

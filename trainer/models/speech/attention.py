@@ -20,7 +20,7 @@ from trainer.training import ctc
 from trainer.training.devices import outputs_of
 
 STEPS_MULTIPLE = 32  # prefixes are padded to it: few sizes
-MOST_LABELS = 0.25  # labels a frame of input, at most, in what is decoded: 25 a second
+MOST_LABELS = 0.5  # labels a frame of input, at most, in what is decoded
 
 
 @dataclass(frozen=True)

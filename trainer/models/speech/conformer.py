@@ -15,7 +15,6 @@ from trainer.models.recurrent import Tensor
 from trainer.models.speech.base import Used, halved
 from trainer.models.speech.ctc import CtcModel
 from trainer.serialization import serializable
-from trainer.training import ctc
 
 KERNEL, STRIDE = 3, 2  # of the two convolutions that begin
 
@@ -23,8 +22,7 @@ KERNEL, STRIDE = 3, 2  # of the two convolutions that begin
 @serializable
 class Conformer(CtcModel):
     """`chunk`: frames after subsampling (40 ms each) that are seen at once, with `left` chunks of
-    the past; 0: the whole clip. `consistency`: weight of the divergence of two augmented views of
-    each clip; 0: one view."""
+    the past; 0: the whole clip."""
 
     labels: tuple[str, ...]
     bands: int = 80
@@ -40,18 +38,6 @@ class Conformer(CtcModel):
 
     def output_frames(self, frames: Any) -> Any:
         return halved(frames, 2)
-
-    @property
-    def views(self) -> int:
-        return 2 if self.consistency else 1
-
-    def loss(self, targets: Any, outputs: Any) -> Tensor:
-        if not self.consistency:
-            return ctc.ctc(targets, outputs)
-        return ctc.agreeing(self.consistency, targets, outputs)
-
-    def evaluation_loss(self, targets: Any, outputs: Any) -> Tensor:
-        return ctc.ctc(targets, outputs)
 
     def network(self) -> keras.Model:
         features, frames = self.given()

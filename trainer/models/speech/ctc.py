@@ -19,7 +19,17 @@ from trainer.training.buckets import frames_needed
 
 
 class CtcModel(SpeechModel):
-    """Base: logits (clips, frames after subsampling, labels and blank); the blank is last."""
+    """Base: logits (clips, frames after subsampling, labels and blank); the blank is last.
+
+    `consistency`: weight of the divergence of two augmented views of each clip (Yao et al. 2025),
+    in models that have it as a field; 0: one view.
+    """
+
+    consistency: float = 0.0
+
+    @property
+    def views(self) -> int:
+        return 2 if self.consistency else 1
 
     @property
     def aligns(self) -> bool:
@@ -46,6 +56,11 @@ class CtcModel(SpeechModel):
         return ctc.targets(frames, batch.labels, batch.numbers, batch.longest)
 
     def loss(self, targets: Any, outputs: Any) -> Tensor:
+        if not self.consistency:
+            return ctc.ctc(targets, outputs)
+        return ctc.agreeing(self.consistency, targets, outputs)
+
+    def evaluation_loss(self, targets: Any, outputs: Any) -> Tensor:
         return ctc.ctc(targets, outputs)
 
     def log_probabilities(self, batch: Batch, outputs: Any) -> list[np.ndarray]:

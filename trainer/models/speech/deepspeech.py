@@ -104,6 +104,7 @@ class DeepSpeech(CtcModel):
     units: int = 512
     dropout: float = 0.2
     layer_norm: bool = True
+    consistency: float = 0.0
 
     def network(self) -> keras.Model:
         features, frames = self.given()

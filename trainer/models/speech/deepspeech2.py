@@ -26,6 +26,7 @@ class DeepSpeech2(CtcModel):
     units: int = 320
     layers: int = 3
     dropout: float = 0.2
+    consistency: float = 0.0
 
     def output_frames(self, frames: Any) -> Any:
         return halved(frames)
