@@ -41,7 +41,7 @@ def fetch(home: Path) -> dict[str, Path]:
     if all(path.exists() for path in found.values()):
         return found
     home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home) as folder:
+    with tempfile.TemporaryDirectory() as folder:  # not in `home`: a kill would leave it there
         options = "--quiet --no-deps --only-binary=:all: --require-hashes --python-version=39"
         options += " --implementation=cp --abi=cp39 --platform=manylinux1_x86_64"
         options += " --platform=manylinux2014_x86_64 --platform=manylinux_2_24_x86_64"

@@ -2,6 +2,7 @@
 that trains, and files for sherpa-onnx."""
 
 import os
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,10 +59,11 @@ class ConformerLine:
         experiment, trainer = _experiment(s, given, tables, self.material.alphabet.labels)
         for loader in (trainer.data, trainer.validation):
             loader.dataset.decode(self.run.workers, tuple(self.run.steps.redo))
-        made = experiment.finished(trainer) is None
+        made, start = experiment.finished(trainer) is None, time.monotonic()
         if made:
             in_backend(s.keras_backend, _train, s, given, tables, self.material.alphabet.labels)
             experiment.finished(trainer)
+            self.run.steps.seconds["train"] = time.monotonic() - start
         folder = experiment.last
         assert folder is not None
         figures = experiment.figures()
