@@ -15,11 +15,12 @@ from scipy.special import log_softmax
 from trainer.data.batch import Batch
 from trainer.models.recurrent import Tensor
 from trainer.models.speech.base import GREEDY, Decoding, SpeechModel
-from trainer.models.speech.prefixes import Prefixes
+from trainer.models.speech.prefixes import NEVER, Prefixes
 from trainer.training import ctc
 from trainer.training.devices import outputs_of
 
 STEPS_MULTIPLE = 32  # prefixes are padded to it: few sizes
+CANDIDATES = 40  # labels that attention finds likely, of which CTC's scores are computed
 MOST_LABELS = 0.5  # labels a frame of input, at most, in what is decoded
 
 
@@ -203,7 +204,12 @@ class Search:
         found = np.asarray(log_softmax(np.asarray(logits, np.float64)[:, step], axis=-1))
         if self.prefixes is None:
             return found
-        return (1 - self.share) * found + self.share * self.prefixes.next()
+        likely = np.argsort(-found[:, : self.model.end], 1)[:, :CANDIDATES]
+        aligned = np.full(found.shape, NEVER)
+        scores = self.prefixes.next(likely)
+        np.put_along_axis(aligned, likely, scores[:, :-1], 1)
+        aligned[:, self.model.end] = scores[:, -1]
+        return (1 - self.share) * found + self.share * aligned
 
     def _take(self, rows: Sequence[int], labels: np.ndarray) -> None:
         if self.prefixes is not None:

@@ -27,33 +27,36 @@ class Prefixes:
         self._last = np.full(len(blank), -1)
         self._total = np.zeros(len(blank))
 
-    def next(self) -> np.ndarray:
-        """Log probabilities of what follows: (rows, labels and the end)."""
-        emitted, labels = self._emitted, np.arange(self._emitted.shape[2] - 1)
+    def next(self, labels: np.ndarray) -> np.ndarray:
+        """Log probabilities that one of `labels` (rows, n) follows, or the end: (rows, n + 1)."""
+        blank_emitted = self._emitted[..., -1:]
+        emitted = np.take_along_axis(self._emitted, labels[:, None], 2)
         before = np.logaddexp(self._paths[..., 0], self._paths[..., 1])[..., None]
         repeated = labels == self._last[:, None]  # needs a blank between
         before = np.where(repeated[:, None], self._paths[..., 1:], before)
         start = np.where(self._first, 0.0, NEVER)[:, None, None]
         before = np.concatenate([np.broadcast_to(start, before[:, :1].shape), before[:, :-1]], 1)
-        begun = before + emitted[..., :-1]  # the new label's first frame
+        begun = before + emitted  # the new label's first frame
         paths = np.full((*begun.shape, 2), NEVER)
         ends, blank = paths[:, 0, :, 0], paths[:, 0, :, 1]
         for t in range(begun.shape[1]):
             ends, blank = (
-                np.logaddexp(ends + emitted[:, t, :-1], begun[:, t]),
-                np.logaddexp(ends, blank) + emitted[:, t, -1:],
+                np.logaddexp(ends + emitted[:, t], begun[:, t]),
+                np.logaddexp(ends, blank) + blank_emitted[:, t],
             )
             paths[:, t, :, 0], paths[:, t, :, 1] = ends, blank
-        self._after = paths
+        self._labels, self._after = labels, paths
         whole = np.logaddexp(self._paths[:, -1, 0], self._paths[:, -1, 1])
         self._totals = logsumexp(begun, axis=1)
         found = np.concatenate([self._totals, whole[:, None]], 1) - self._total[:, None]
         return np.asarray(np.maximum(found, NEVER))
 
     def take(self, rows: Sequence[int], labels: np.ndarray) -> None:
-        """Row i becomes the text of row `rows[i]` followed by `labels[i]`; after `next`."""
+        """Row i becomes the text of row `rows[i]` followed by `labels[i]`, one of those that `next`
+        was given."""
+        places = (self._labels[rows] == labels[:, None]).argmax(1)
         self._emitted = self._emitted[rows]
-        self._paths = self._after[rows, :, labels]
-        self._total = self._totals[rows, labels]
+        self._paths = self._after[rows, :, places]
+        self._total = self._totals[rows, places]
         self._last = labels
         self._first = np.zeros(len(rows), bool)
