@@ -35,7 +35,8 @@ class Augmentation:
 class SpecAugment(Augmentation):
     """Park et al. 2019: stretches of time and of bands are set to their mean, 0.
 
-    `time_share`: most of a clip that one mask may cover; `bands`: most bands of one mask.
+    `time_share`: most of a clip that one mask may cover; `bands`: most bands of one mask, a fifth
+    of 80.
     """
 
     time_masks: int = 2

@@ -1,6 +1,7 @@
 """Settings -> trainer -> run, and the evaluation that ends it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from trainer import page
@@ -80,7 +81,8 @@ def trainer_of(s: ExperimentSettings) -> Trainer:
         raise UserError("nothing to train on: give TRAIN_FILES, a table of clips (CSV)")
     features = s.features or FEATURES.get(s.model, OTHERS)
     step_ms = s.step_ms or (20 if features.startswith("mfcc") else 10)
-    processor = AudioProcessor(features, s.normalize, _augmentations(s, features), step_ms)
+    plain = AudioProcessor(features, s.normalize, step_ms=step_ms)
+    processor = replace(plain, augment=_augmentations(s, plain))
     split = "" if s.dev_files else "train"
     train = AudioDataset(Path(s.train_files), processor, split)
     dev = AudioDataset(
@@ -100,18 +102,18 @@ def trainer_of(s: ExperimentSettings) -> Trainer:
     )
 
 
-def _augmentations(s: ExperimentSettings, features: str) -> tuple[Augmentation, ...]:
+def _augmentations(s: ExperimentSettings, plain: AudioProcessor) -> tuple[Augmentation, ...]:
     found: list[Augmentation] = []
     if s.noises or s.rooms:
         found.append(Waveforms(s.rooms, s.noises))
     if s.voices:
         found.append(Microphone(8 * s.voices, 0.4 * s.voices))
-    if s.voices and "mel" in features:
+    if s.voices and "mel" in plain.features:
         found.append(VocalTract(0.16 * s.voices))
     if s.tempo:
         found.append(Tempo(s.tempo))
     if s.masks:
-        found.append(SpecAugment(s.masks, band_masks=s.masks))
+        found.append(SpecAugment(s.masks, band_masks=s.masks, bands=plain.bands // 5))
     return tuple(found)
 
 

@@ -263,6 +263,19 @@ def test_settings_that_cannot_be_used(loaders, tmp_path, given, message):
         pipeline.run(settings_of(ExperimentSettings, given, {}))
 
 
+@pytest.mark.parametrize(
+    ("given", "bands", "step_ms"),
+    [({}, 80, 10), ({"features": "log_mel_40", "step_ms": "20"}, 40, 20),
+     ({"model": "deepspeech"}, 26, 20)],
+)  # fmt: skip
+def test_masks_and_frames_suit_the_features(loaders, tmp_path, given, bands, step_ms):
+    given = {"train_files": "clips.csv", "data_dir": str(tmp_path / "data"), **given}
+    trainer = pipeline.trainer_of(settings_of(ExperimentSettings, given, {}).settings)
+    processor = trainer.data.dataset.processor
+    (masks,) = [one for one in processor.augment if isinstance(one, data.SpecAugment)]
+    assert (processor.bands, processor.step_ms, masks.bands) == (bands, step_ms, bands // 5)
+
+
 def test_paired_bootstrap(rng):
     """An interval that holds the difference; 10,000 draws over 2,000 clips."""
     total = np.full(2000, 10.0)
