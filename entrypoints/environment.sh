@@ -58,10 +58,12 @@ venv_ready() { # is the environment built from this lock file, whole?
     [ -x "$VENV/bin/python" ] && [ "$(head -n1 "$VENV/.voicekiln" 2>/dev/null)" = "$(venv_key "$(venv_lock)")" ]
 }
 
-run_trainer() { # replace this shell with the trainer, so that signals reach it
+run_python() { # replace this shell with Python, so that signals reach it
     need_data
     venv_ready || "$CODE/entrypoints/setup_python_venv"
     export MPLCONFIGDIR="${MPLCONFIGDIR:-$DATA_DIR/.cache/matplotlib}"
     export PYTHONPATH="$CODE" XDG_CACHE_HOME="${XDG_CACHE_HOME:-$DATA_DIR/.cache}"
-    exec "$VENV/bin/python" -m trainer "$@"
+    exec "$VENV/bin/python" "$@"
 }
+
+run_trainer() { run_python -m trainer "$@"; }

@@ -84,6 +84,23 @@ def test_manifest_run_killed_continued_and_compared(home):
     assert "clips-dev: WER" in figures.stderr
 
 
+SCRIPT = """
+from trainer import Experiment, Trainer, data, models
+train = data.AudioDataset("/data/clips.csv", data.AudioProcessor("log_mel_80"), split="train")
+model = models.conformer(labels=train.labels, layers=1, width=16, heads=2, channels=4)
+print(Experiment("script").run(Trainer(model, train.loader(10.0), epochs=1)))
+"""
+
+
+def test_a_script_of_ones_own(home):
+    (home / "own.py").write_text(SCRIPT)
+    done = docker(home, "python", "/data/own.py")
+    (run,) = home.glob("output/*-script")
+    assert done.stdout.strip() == f"/data/output/{run.name}"
+    assert (run / "code/own.py").read_text() == SCRIPT
+    assert (run / "weights.npz").exists()
+
+
 def test_errors_are_one_line(home):
     for arguments, message in (
         (("show", "nothing"), "no run 'nothing'"),
