@@ -3,9 +3,9 @@
 import numpy as np
 
 from trainer.audio.io import SAMPLE_RATE_HZ, Audio
+from trainer.data.processor import stacked
 from trainer.errors import UserError
 from trainer.experiment.callbacks import Callback, Context
-from trainer.log import log
 from trainer.serialization import serializable
 from trainer.text.alphabet import SPACE
 from trainer.training import devices
@@ -56,7 +56,7 @@ class Splice(Callback):
 
     def on_round_end(self, current: Round) -> None:
         if self._words.due(current.step / current.steps):
-            log.info("%s", self._words.found(self._bounds()))
+            self._words.take(self._bounds())
 
     def _bounds(self) -> list[np.ndarray]:
         """Where the words of each clip begin."""
@@ -68,10 +68,8 @@ class Splice(Callback):
             outputs = devices.outputs_of(self.context.network, model.inputs(batch))
             chances = model.log_probabilities(batch, outputs)
             frames = [*map(len, chances)]
-            room = np.zeros((len(batch), max(frames), chances[0].shape[1]), np.float32)
-            for row, one in enumerate(chances):
-                room[row, : len(one)] = one
-            paths = alignments(room, frames, batch.labels, dataset.alphabet.blank)
+            padded = stacked(chances, max(frames))
+            paths = alignments(padded, frames, batch.labels, dataset.alphabet.blank)
             for number, path, text in zip(batch.numbers, paths, batch.labels, strict=True):
                 loud = loudness(dataset.store[number])
                 each = -(-len(loud) // len(path))  # frames of input for one of output

@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 
-from trainer.log import log
 from trainer.stt.preparation import Clips, mfcc_batch
 from trainer.text.alphabet import SPACE, Alphabet
 from trainer.training import splicing
@@ -29,7 +28,7 @@ class Words:
     def update(self, model: Any, clock: float) -> None:
         """Align them, when it is time. `clock`: progress of the training, 0 to 1."""
         if self.known.due(clock):
-            log.info("%s", self.known.found(self._find(model)))
+            self.known.take(self._find(model))
 
     def sentence(
         self, number: int, longest: int, rng: np.random.Generator

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from trainer.log import log
 from trainer.training.buckets import frames_needed
 from trainer.training.callbacks import State
 
@@ -97,10 +98,11 @@ class Words:
         due, self.times = times > self.times, max(times, self.times)
         return due
 
-    def found(self, bounds_of: Sequence[np.ndarray]) -> str:
-        """Take the `bounds` of each clip; returns a line for the log."""
+    def take(self, bounds_of: Sequence[np.ndarray]) -> None:
+        """Cut the words at the `bounds` of each clip."""
         self._set(np.concatenate(bounds_of))
-        return f"splice: {sum(map(len, self._of.values()))} words of {len(self._of)} speakers"
+        words = sum(map(len, self._of.values()))
+        log.info("splice: %d words of %d speakers", words, len(self._of))
 
     def state(self) -> State:
         """For the checkpoint."""

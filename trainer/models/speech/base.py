@@ -20,7 +20,7 @@ from trainer.training.devices import parts
 class Decoding:
     """How outputs become text. `beam`: hypotheses that are followed; 1 is greedy. `scorer`: a
     .scorer file for CTC models. Of attention models: `length_bonus`, power of the length by which
-    scores are divided; `ctc`, weight of CTC's scores where there are any."""
+    scores are divided; `ctc`, weight of CTC prefix scores (joint decoding)."""
 
     beam: int = 1
     scorer: Path | None = None

@@ -1,5 +1,5 @@
-"""CTC's probabilities of texts that begin with given labels: beside attention, they keep a decoder
-from repeating and leaving out words (Watanabe et al. 2017, algorithm 2)."""
+"""CTC prefix scores for joint CTC/attention decoding (Watanabe et al. 2017, algorithm 2): they keep
+the decoder from repeating or skipping words."""
 
 from collections.abc import Sequence
 
