@@ -39,7 +39,7 @@ def export(trainer: Trainer, network: Network, out: Path, name: str) -> dict[str
     if (processor.features, processor.normalize, processor.step_ms) != (FEATURES, "fixed", 10):
         raise UserError(
             f"features {processor.features}, {processor.normalize}, every {processor.step_ms} ms: "
-            f"sherpa-onnx needs {FEATURES} with fixed normalisation, every 10 ms; train with these"
+            f"sherpa-onnx computes {FEATURES} with fixed normalisation, every 10 ms; use these"
         )
     out.mkdir(parents=True, exist_ok=True)
     conformer_onnx.write(model, network, processor.constants, out)
